@@ -1,0 +1,315 @@
+//! The records the probes write into the ring buffer: one header, one fixed part per kind, one tail of bytes.
+//!
+//! ```text
+//! 0            96               96 + size_of::<…Fixed>()                       header.len
+//! ├── Header ──┼── …Fixed ──────┼── tail: bytes addressed by the spans of the fixed part ──┤
+//! ```
+//! Written by `agentmon-ebpf`, read by `agentmon::event::decode` only. Not for: what a record means to a rule or a
+//! log (that is `agentmon::event`).
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Largest record in bytes; the size of one CPU's scratch.
+pub const RECORD_MAX: usize = 64 * 1024;
+/// Longest string read from user memory for a path: the kernel's PATH_MAX, NUL included (`include/uapi/linux/limits.h`).
+pub const PATH_MAX: usize = 4096;
+/// Most bytes of argv that one exec record carries.
+pub const ARGV_MAX: usize = 32 * 1024;
+/// Longest name of one path component (`NAME_MAX` + NUL).
+pub const COMPONENT_MAX: usize = 256;
+/// Most components a path walk follows. A deeper path is reported from its end, flagged [`path_flags::TRUNCATED`].
+pub const COMPONENTS_MAX: u32 = 512;
+/// Bytes of a user string that are kept from system-call entry to compare with what stands there at exit.
+pub const ENTER_BYTES: usize = 256;
+/// Size of `struct sockaddr_storage`.
+pub const SOCKADDR_MAX: usize = 128;
+
+/// What a record is about. Numbers are never reused; see `docs/reference/events.md`.
+pub mod kind {
+    /// A program was executed (outcome 0), or could not be (negative errno).
+    pub const EXEC: u16 = 1;
+    /// A process was created. The header names the creator.
+    pub const FORK: u16 = 2;
+    /// A process ended: its last thread is gone.
+    pub const EXIT: u16 = 3;
+    /// open, openat, openat2, creat.
+    pub const OPEN: u16 = 4;
+    /// connect.
+    pub const CONNECT: u16 = 5;
+    /// unlink, unlinkat, rmdir.
+    pub const UNLINK: u16 = 6;
+    /// The setuid family, setgroups, capset.
+    pub const IDENTITY: u16 = 7;
+    /// A watched process left its agent's cgroups. It stays watched.
+    pub const CGROUP_LEAVE: u16 = 8;
+    /// A process came into an agent's cgroup from outside.
+    pub const CGROUP_JOIN: u16 = 9;
+    /// A process was already there when its agent's cgroup began to be watched.
+    pub const PROCESS_SEEN: u16 = 10;
+    /// One more than the largest kind; the size of per-kind tables.
+    pub const COUNT: usize = 11;
+}
+
+/// Bits of [`Header::flags`].
+pub mod flags {
+    /// The system call came through a 32-bit entry (`int 0x80`, i386 program): numbers are i386 numbers.
+    pub const COMPAT: u16 = 1 << 0;
+    /// A user string could not be read at entry and was read at exit.
+    pub const READ_AT_EXIT: u16 = 1 << 1;
+    /// A user string could be read neither at entry nor at exit: its span is empty.
+    pub const UNREADABLE: u16 = 1 << 2;
+    /// What the program asked for changed between entry and exit of the system call.
+    pub const CHANGED: u16 = 1 << 3;
+    /// Some bytes did not fit; the span's `original` says how many there were.
+    pub const TRUNCATED: u16 = 1 << 4;
+}
+
+/// Bits of the `path_flags` fields: what a path walk met.
+pub mod path_flags {
+    /// More than [`super::COMPONENTS_MAX`] components or no room: the front of the path is missing.
+    pub const TRUNCATED: u32 = 1 << 0;
+    /// The walk ended at a root that is not mounted anywhere (memfd, pipe, detached mount): not an absolute path.
+    pub const UNREACHABLE: u32 = 1 << 1;
+    /// A kernel read failed on the way.
+    pub const FAULT: u32 = 1 << 2;
+}
+
+/// System-call number of a record that no system call produced.
+pub const NO_SYSCALL: u16 = u16::MAX;
+
+/// Where bytes stand in a record: `offset` from the record's start. `original > len` means that bytes are missing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Span {
+    /// Bytes from the start of the record.
+    pub offset: u32,
+    /// Bytes that are there.
+    pub len: u32,
+    /// Bytes that there were.
+    pub original: u32,
+}
+
+/// Stands at the start of every record. All of it is the kernel's word; only `comm` is the agent's to choose.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Header {
+    /// Length of the whole record in bytes.
+    pub len: u32,
+    /// One of [`kind`].
+    pub kind: u16,
+    /// Bits of [`flags`].
+    pub flags: u16,
+    /// `CLOCK_BOOTTIME` in nanoseconds.
+    pub timestamp_ns: u64,
+    /// Start of the process: its group leader's `start_boottime`, nanoseconds. With `tgid` the identity of a process.
+    pub start_ns: u64,
+    /// Identifier of the process's cgroup in the v2 hierarchy (the inode of its directory).
+    pub cgroup_id: u64,
+    /// Outcome: the system call's return value, negative errno on failure.
+    pub ret: i64,
+    /// Number of this record among those tried on this CPU, from 1; lost ones leave holes.
+    pub seq: u64,
+    /// Process id (the kernel's `tgid`), in the initial pid namespace.
+    pub tgid: u32,
+    /// Thread id (the kernel's `pid`).
+    pub tid: u32,
+    /// `real_parent->tgid`.
+    pub ppid: u32,
+    /// The agent, as the daemon numbered it; never 0.
+    pub agent: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Effective user id.
+    pub euid: u32,
+    /// Records lost on this CPU since the last one that got through.
+    pub lost_before: u32,
+    /// CPU that wrote the record.
+    pub cpu: u16,
+    /// System-call number of the calling ABI, or [`NO_SYSCALL`].
+    pub syscall: u16,
+    /// The thread's name, NUL-padded. The agent's to choose.
+    pub comm: [u8; 16],
+}
+
+/// A file as the kernel knows it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FileId {
+    /// Inode number.
+    pub ino: u64,
+    /// Device of the file system: major << 20 | minor (`include/linux/kdev_t.h`).
+    pub dev: u32,
+    /// File type and permission bits (`st_mode`); 0 when there is no file.
+    pub mode: u32,
+    /// Number of hard links; 0 means that the file has no name.
+    pub nlink: u32,
+    /// Bits of [`path_flags`] for the walked path.
+    pub path_flags: u32,
+}
+
+/// [`kind::EXEC`]; also [`kind::PROCESS_SEEN`], which carries `exe`, `file` and `cwd` only.
+///
+/// Walked paths ("components") hold the names from the leaf to the root, each ended by a NUL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ExecFixed {
+    /// The file that runs: for a script, the interpreter.
+    pub file: FileId,
+    /// Number of arguments.
+    pub argc: u32,
+    /// [`path_flags`] of `cwd`.
+    pub cwd_flags: u32,
+    /// Path of `file`, as components.
+    pub exe: Span,
+    /// Path given to execve (`bprm->filename`); for a script, the script.
+    pub filename: Span,
+    /// `bprm->interp`: differs from `filename` for scripts and binfmt_misc.
+    pub interp: Span,
+    /// Working directory, as components.
+    pub cwd: Span,
+    /// Arguments, each ended by a NUL, as they stand in the new program's memory before its first instruction.
+    pub argv: Span,
+    /// Padding.
+    pub reserved: u32,
+}
+
+/// [`kind::FORK`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ForkFixed {
+    /// `start_boottime` of the child.
+    pub child_start_ns: u64,
+    /// The child's cgroup: differs from the header's after CLONE_INTO_CGROUP.
+    pub child_cgroup_id: u64,
+    /// The child's process id.
+    pub child_tgid: u32,
+    /// The child's `real_parent`: not the creator after CLONE_PARENT.
+    pub child_ppid: u32,
+}
+
+/// [`kind::EXIT`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ExitFixed {
+    /// As wait(2) reports it: exit code << 8, or the signal, | 0x80 with a core dump.
+    pub status: u32,
+    /// Padding.
+    pub reserved: u32,
+}
+
+/// [`kind::OPEN`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct OpenFixed {
+    /// The opened file; zero when the open failed or another thread closed it at once.
+    pub file: FileId,
+    /// `O_*` flags as the program gave them.
+    pub open_flags: u64,
+    /// Mode for a created file, as given.
+    pub create_mode: u32,
+    /// `file->f_mode`: 1 << 20 (`FMODE_CREATED`) when this open created the file. 0 when the open failed.
+    pub f_mode: u32,
+    /// Directory file descriptor of openat; `AT_FDCWD` (-100) otherwise.
+    pub dirfd: i32,
+    /// [`path_flags`] of `base`.
+    pub base_flags: u32,
+    /// Path of the opened file as the kernel resolved it, as components.
+    pub path: Span,
+    /// The path the program gave.
+    pub asked: Span,
+    /// Only when there is no `path` (the open failed, or another thread closed the file at once) and `asked` is
+    /// relative: the directory it is relative to, as components.
+    pub base: Span,
+    /// Padding.
+    pub reserved: u32,
+}
+
+/// [`kind::UNLINK`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct UnlinkFixed {
+    /// 1 when a directory is to be removed (rmdir, AT_REMOVEDIR).
+    pub directory: u32,
+    /// Directory file descriptor of unlinkat; `AT_FDCWD` (-100) otherwise.
+    pub dirfd: i32,
+    /// [`path_flags`] of `base`.
+    pub base_flags: u32,
+    /// The path the program gave, at exit (at entry when unreadable then).
+    pub asked: Span,
+    /// With [`flags::CHANGED`]: the first [`ENTER_BYTES`] bytes at entry.
+    pub asked_at_enter: Span,
+    /// For a relative path the directory it is relative to, as components.
+    pub base: Span,
+}
+
+/// [`kind::CONNECT`]. Addresses of the kernel's socket, after the call; zero where the kernel has none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ConnectFixed {
+    /// The peer as the kernel holds it; IPv4 in the first 4 bytes; network order.
+    pub peer_addr: [u8; 16],
+    /// The local address; IPv4 in the first 4 bytes.
+    pub local_addr: [u8; 16],
+    /// Peer port, host order.
+    pub peer_port: u16,
+    /// Local port, host order.
+    pub local_port: u16,
+    /// `AF_*` of the socket; 0 when the descriptor is not a socket.
+    pub family: u16,
+    /// `SOCK_*` of the socket.
+    pub sock_type: u16,
+    /// `IPPROTO_*` of the socket.
+    pub protocol: u32,
+    /// The descriptor.
+    pub fd: i32,
+    /// `struct sockaddr` the program gave, at entry (at exit when unreadable then).
+    pub asked: Span,
+}
+
+/// [`kind::IDENTITY`]. The credentials are those after the call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct IdentityFixed {
+    /// Arguments as given: ids for set*id, (count, pointer) for setgroups; for capset the requested effective,
+    /// permitted and inheritable sets when they could be read.
+    pub args: [u64; 3],
+    /// Effective capabilities.
+    pub cap_effective: u64,
+    /// Permitted capabilities.
+    pub cap_permitted: u64,
+    /// uid, euid, suid, fsuid.
+    pub uids: [u32; 4],
+    /// gid, egid, sgid, fsgid.
+    pub gids: [u32; 4],
+    /// One of `agentmon_common::syscalls::op`.
+    pub op: u32,
+    /// Padding.
+    pub reserved: u32,
+}
+
+/// [`kind::CGROUP_LEAVE`] and [`kind::CGROUP_JOIN`]. The header names the process that was moved.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CgroupFixed {
+    /// Where the process is now.
+    pub to_cgroup_id: u64,
+    /// Who moved it; the creator for CLONE_INTO_CGROUP.
+    pub mover_tgid: u32,
+    /// 1 when the process was born there (CLONE_INTO_CGROUP), 0 when it was moved.
+    pub born: u32,
+    /// Path of the cgroup, relative to the v2 mount; empty after CLONE_INTO_CGROUP.
+    pub path: Span,
+    /// Padding.
+    pub reserved: u32,
+}
+
+macro_rules! assert_layout {
+    ($($ty:ty = $size:expr),* $(,)?) => { $(const _: () = {
+        assert!(size_of::<$ty>() == $size);
+        assert!(align_of::<$ty>() <= 8);
+    };)* };
+}
+assert_layout! {
+    Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
+    UnlinkFixed = 48, ConnectFixed = 60, IdentityFixed = 80, CgroupFixed = 32,
+}

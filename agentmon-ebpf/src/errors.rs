@@ -1,0 +1,35 @@
+//! Why a probe could not do its work, and the one wrapper that counts it.
+//!
+//! Not for: failures of the watched operation; those are outcomes and travel in the record.
+
+use crate::maps;
+use agentmon_common::stats::cause;
+use aya_ebpf::EbpfContext;
+use aya_log_ebpf::debug;
+
+/// Numbers are those of `agentmon_common::stats::cause`.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub enum ProbeError {
+    Null = cause::NULL,
+    KernelRead = cause::KERNEL_READ,
+    MapFull = cause::MAP_FULL,
+    Scratch = cause::SCRATCH,
+    TooLarge = cause::TOO_LARGE,
+}
+
+/// Counts what `result` says went wrong in `probe` (an index of `stats::probe`).
+#[inline(always)]
+pub fn finish(ctx: &impl EbpfContext, probe: usize, result: Result<(), ProbeError>) -> i32 {
+    if let Err(error) = result {
+        let cause = error as usize;
+        if let Some(stats) = maps::stats(maps::Lane::Tracepoint)
+            && probe < agentmon_common::stats::probe::COUNT
+            && cause < cause::COUNT
+        {
+            stats.errors[probe][cause] += 1;
+        }
+        debug!(ctx, "probe {} failed with cause {}", probe, cause);
+    }
+    0
+}

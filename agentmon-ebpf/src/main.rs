@@ -1,0 +1,35 @@
+//! The probes: eBPF programs that turn what an agent's processes do into records in one ring buffer.
+//!
+//! One file per family of operations; every map in `maps`, every kernel read in `kernel` and `walk`, every write of a
+//! record in `record`. Not for: deciding anything about an operation. A probe only asks whether its task belongs to
+//! an agent (`scope`), and then says what happened.
+#![no_std]
+#![no_main]
+// For `bound` and `word`: rustc splits a load or store it cannot prove aligned into bytes, and the machine does not ask for alignment.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+
+mod bound;
+mod call;
+mod errors;
+mod file;
+mod identity;
+mod kernel;
+mod maps;
+mod network;
+mod process;
+mod record;
+mod scope;
+mod syscall;
+mod walk;
+mod word;
+
+/// The verifier refuses a program that can reach this endless loop, and so any program that can panic.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+/// Helpers marked `gpl_only` (`bpf_probe_read_*`) ask for a licence compatible with the kernel's.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,124 @@
+//! Every map of the probes, and the accessors that need no knowledge of an operation.
+//!
+//! Sizes that depend on the host (`AM_SCRATCH`, `AM_RING`) are set by the loader. Not for: what the values mean.
+
+use agentmon_common::record::{ENTER_BYTES, RECORD_MAX};
+use agentmon_common::stats::CpuStats;
+use aya_ebpf::{
+    helpers::bpf_get_smp_processor_id,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+
+/// Entries of one value of `AM_MEMBERS`.
+pub const MEMBERS_PER_PAGE: usize = 2048;
+/// Values of `AM_MEMBERS`: together one entry per possible process id (`PID_MAX_LIMIT` of 64-bit kernels, 4 Mi,
+/// `include/linux/threads.h`).
+const MEMBER_PAGES: u32 = (4 * 1024 * 1024 / MEMBERS_PER_PAGE) as u32;
+/// Threads that can be inside a system call whose arguments were read at entry.
+const ENTERED_MAX: u32 = 16 * 1024;
+/// Watched cgroups, nested ones included.
+const CGROUPS_MAX: u32 = 8 * 1024;
+
+/// Records to the daemon.
+#[map]
+pub static AM_RING: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
+
+/// cgroup id -> agent.
+#[map]
+pub static AM_CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(CGROUPS_MAX, 0);
+
+/// tgid -> agent (0: not watched), 2,048 to a value. An array because every open on the host asks it: 5 ns instead of
+/// the 40 of a hash.
+#[map]
+pub static AM_MEMBERS: Array<[u16; MEMBERS_PER_PAGE]> = Array::with_max_entries(MEMBER_PAGES, 0);
+
+/// tid -> what a thread gave at the entry of its current system call.
+#[map]
+pub static AM_ENTERED: HashMap<u32, Entered> = HashMap::with_max_entries(ENTERED_MAX, 0);
+
+/// One record under construction per CPU, and one more for the task iterator, which can be preempted.
+#[map]
+pub static AM_SCRATCH: Array<Scratch> = Array::with_max_entries(2, 0);
+
+/// Counters: element 0 of tracepoints, element 1 of the task iterator.
+#[map]
+pub static AM_STATS: PerCpuArray<CpuStats> = PerCpuArray::with_max_entries(2, 0);
+
+/// Element 0 is not 0 while the daemon sleeps and wants to be woken by the next record.
+#[map]
+pub static AM_SLEEPING: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Element 0 is the agent whose members the task iterator is to forget; 0: it is to find members.
+#[map]
+pub static AM_FORGET: Array<u32> = Array::with_max_entries(1, 0);
+
+/// What a thread gave at the entry of a system call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Entered {
+    /// Bytes of `bytes` that were read; 0 when they could not be.
+    pub len: u32,
+    /// System-call number, so that a value left by another call is not taken for this one's.
+    pub syscall: u32,
+    /// A path without its NUL, or a socket address.
+    pub bytes: [u8; ENTER_BYTES],
+}
+
+/// Where one record is built.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Scratch {
+    pub record: [u8; RECORD_MAX],
+    pub walk: Walk,
+}
+
+/// State of one path walk. It lives in a map value, not on the stack, because the verifier forgets what it knew of
+/// memory in maps: every step of the loop looks the same to it, and it checks one instead of hundreds.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Walk {
+    /// `path_flags`. Apart from `done`: two neighbours that become zero become a call of memset, a loop over bytes.
+    pub flags: u64,
+    pub dentry: u64,
+    pub mount: u64,
+    pub mount_parent: u64,
+    pub mountpoint: u64,
+    pub mount_root: u64,
+    /// Where the next name goes, from the start of the record.
+    pub at: u64,
+    /// Where names must end.
+    pub end: u64,
+    /// Not 0 once the walk has met its end.
+    pub done: u64,
+}
+
+/// Who uses scratch and counters: programs of one lane never interrupt each other on a CPU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Lane {
+    /// Tracepoint programs: they run with preemption off before Linux 7.0.
+    Tracepoint = 0,
+    /// The task iterator: one at a time, started by the daemon.
+    Iterator = 1,
+}
+
+/// This CPU's counters.
+#[inline(always)]
+pub fn stats(lane: Lane) -> Option<&'static mut CpuStats> {
+    let stats = AM_STATS.get_ptr_mut(lane as u32)?;
+    // SAFETY: the verifier knows the pointer as a value of this map, and no other program of the lane runs on this
+    // CPU meanwhile.
+    Some(unsafe { &mut *stats })
+}
+
+/// The scratch of this CPU, or the iterator's.
+#[inline(always)]
+pub fn scratch(lane: Lane) -> Option<*mut Scratch> {
+    let slot = match lane {
+        // SAFETY: a helper without arguments.
+        Lane::Tracepoint => 1 + unsafe { bpf_get_smp_processor_id() },
+        Lane::Iterator => 0,
+    };
+    AM_SCRATCH.get_ptr_mut(slot)
+}

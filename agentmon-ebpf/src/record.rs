@@ -1,0 +1,221 @@
+//! Building a record in the scratch and handing it to the ring: the only code that writes either.
+//!
+//! Not for: what goes into a record (the family files).
+
+use crate::bound::at_most;
+use crate::errors::ProbeError;
+use crate::kernel::{Task, load, offset};
+use crate::maps::{self, AM_RING, AM_SLEEPING, Lane, Scratch};
+use agentmon_common::record::{Header, NO_SYSCALL, PATH_MAX, RECORD_MAX, Span, flags, kind};
+use aya_ebpf::helpers::{
+    bpf_get_smp_processor_id,
+    generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_output},
+};
+
+/// `BPF_RB_NO_WAKEUP` and `BPF_RB_FORCE_WAKEUP` (`include/uapi/linux/bpf.h`).
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
+
+/// Writes zeros over a fixed part, a word at a time: `write(F::default())` becomes a call of memset, which on this
+/// target is a loop over bytes.
+///
+/// # Safety
+/// `at` must be valid for writes of an `F`, and aligned to 8.
+#[inline(always)]
+unsafe fn zero<F>(at: *mut u64) {
+    let (words, rest) = (size_of::<F>() / 8, size_of::<F>() % 8);
+    let mut i = 0;
+    while i < words {
+        // SAFETY: the caller vouches for the whole `F`. Volatile, so that the stores stay stores.
+        unsafe { at.add(i).write_volatile(0) };
+        i += 1;
+    }
+    if rest != 0 {
+        // SAFETY: as above; a fixed part is made of words of four bytes at least.
+        unsafe { at.add(words).cast::<u32>().write_volatile(0) };
+    }
+}
+
+/// A record under construction in a scratch of `RECORD_MAX` bytes.
+pub struct Record {
+    scratch: *mut Scratch,
+    len: usize,
+    lane: Lane,
+}
+
+impl Record {
+    /// A record with a header for `task` and a zeroed fixed part `F`.
+    #[inline(always)]
+    pub fn new<F: Copy>(lane: Lane, task: Task, agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
+        let scratch = maps::scratch(lane).ok_or(ProbeError::Scratch)?;
+        let base = scratch.cast::<u8>();
+        let cred = task.cred()?;
+        let comm = task.comm()?;
+        let header = Header {
+            len: 0,
+            kind,
+            flags: 0,
+            // SAFETY: a helper without arguments.
+            timestamp_ns: unsafe { bpf_ktime_get_boot_ns() },
+            start_ns: task.start_ns()?,
+            cgroup_id: task.cgroup_id()?,
+            ret,
+            seq: 0,
+            tgid: task.tgid()?,
+            tid: task.tid()?,
+            ppid: task.real_parent()?.tgid()?,
+            agent,
+            uid: load(cred, offset!(cred_uid))?,
+            euid: load(cred, offset!(cred_euid))?,
+            lost_before: 0,
+            // SAFETY: a helper without arguments.
+            cpu: unsafe { bpf_get_smp_processor_id() } as u16,
+            syscall: NO_SYSCALL,
+            comm: [0; 16],
+        };
+        // SAFETY: the scratch is a map value of RECORD_MAX bytes, aligned to 8, and this program's alone.
+        unsafe {
+            base.cast::<Header>().write(header);
+            (&raw mut (*base.cast::<Header>()).comm).cast::<[u64; 2]>().write_unaligned(comm);
+        }
+        // SAFETY: the fixed part lies behind the header in the same map value.
+        unsafe { zero::<F>(base.add(size_of::<Header>()).cast()) };
+        Ok(Self { scratch, len: size_of::<Header>() + size_of::<F>(), lane })
+    }
+
+    /// The header.
+    #[inline(always)]
+    pub fn header(&mut self) -> &mut Header {
+        // SAFETY: written by `new`, at the start of the scratch.
+        unsafe { &mut *self.base().cast() }
+    }
+
+    /// The fixed part; `F` must be the type given to `new`.
+    #[inline(always)]
+    pub fn fixed<F: Copy>(&mut self) -> &mut F {
+        // SAFETY: written by `new` behind the header; every …Fixed is plain integers, aligned to 8 or less.
+        unsafe { &mut *self.base().add(size_of::<Header>()).cast() }
+    }
+
+    #[inline(always)]
+    pub fn base(&self) -> *mut u8 {
+        self.scratch.cast()
+    }
+
+    /// The scratch, for the state of a path walk.
+    #[inline(always)]
+    pub fn scratch(&self) -> *mut Scratch {
+        self.scratch
+    }
+
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Only for a writer that has put bytes behind the end itself.
+    #[inline(always)]
+    pub fn set_len(&mut self, len: usize) {
+        self.len = len;
+    }
+
+    /// Sets bits of `flags`.
+    #[inline(always)]
+    pub fn flag(&mut self, bits: u16) {
+        self.header().flags |= bits;
+    }
+
+    /// Appends a string from user memory, without its NUL. An unreadable one gives `None`.
+    #[inline(always)]
+    pub fn push_user_str(&mut self, source: u64) -> Result<Option<Span>, ProbeError> {
+        let at = at_most(self.len, RECORD_MAX - PATH_MAX)?;
+        // SAFETY: `at` was just bounded, so that PATH_MAX bytes fit; the helper checks the source.
+        let read = unsafe { bpf_probe_read_user_str(self.base().wrapping_add(at).cast(), PATH_MAX as u32, source as *const _) };
+        Ok(self.take_str(at, read))
+    }
+
+    /// Appends a string from kernel memory, without its NUL.
+    #[inline(always)]
+    pub fn push_kernel_str(&mut self, source: *const u8) -> Result<Span, ProbeError> {
+        let at = at_most(self.len, RECORD_MAX - PATH_MAX)?;
+        // SAFETY: as in `push_user_str`.
+        let read = unsafe { bpf_probe_read_kernel_str(self.base().wrapping_add(at).cast(), PATH_MAX as u32, source.cast()) };
+        self.take_str(at, read).ok_or(ProbeError::KernelRead)
+    }
+
+    #[inline(always)]
+    fn take_str(&mut self, at: usize, read: i64) -> Option<Span> {
+        if read <= 0 || read > PATH_MAX as i64 {
+            return None;
+        }
+        let len = read as usize - 1;
+        self.len = at + len;
+        Some(Span { offset: at as u32, len: len as u32, original: len as u32 })
+    }
+
+    /// Appends up to `MAX` of the `wanted` bytes at `source` in user memory; `MAX` must be a power of two.
+    #[inline(always)]
+    pub fn push_user<const MAX: usize>(&mut self, source: u64, wanted: u64) -> Result<Option<Span>, ProbeError> {
+        let take = at_most(if wanted > MAX as u64 { MAX } else { wanted as usize }, MAX)?;
+        let at = at_most(self.len, RECORD_MAX - MAX)?;
+        // SAFETY: `at` and `take` were just bounded; the helper checks the source.
+        let read = unsafe { bpf_probe_read_user(self.base().wrapping_add(at).cast(), take as u32, source as *const _) };
+        if read != 0 {
+            return Ok(None);
+        }
+        self.len = at + take;
+        let original = if wanted > u64::from(u32::MAX) { u32::MAX } else { wanted as u32 };
+        if original > take as u32 {
+            self.flag(flags::TRUNCATED);
+        }
+        Ok(Some(Span { offset: at as u32, len: take as u32, original }))
+    }
+
+    /// Counts the record and hands it to the ring.
+    #[inline(always)]
+    pub fn submit(mut self) -> Result<(), ProbeError> {
+        let stats = maps::stats(self.lane).ok_or(ProbeError::Scratch)?;
+        let len = at_most(self.len, RECORD_MAX)?;
+        stats.seq += 1;
+        let (seq, lost) = (stats.seq, stats.lost);
+        let header = self.header();
+        header.len = len as u32;
+        header.seq = seq;
+        header.lost_before = lost as u32;
+        let kind = header.kind as usize;
+        if kind >= kind::COUNT {
+            return Err(ProbeError::TooLarge);
+        }
+        stats.produced[kind] += 1;
+        // SAFETY: `base` is a map value of RECORD_MAX bytes and `len` no more than that.
+        let rc = unsafe { bpf_ringbuf_output((&raw const AM_RING).cast_mut().cast(), self.base().cast(), len as u64, NO_WAKEUP) };
+        if rc < 0 {
+            stats.dropped[kind] += 1;
+            stats.lost += 1;
+        } else {
+            stats.lost = 0;
+            wake();
+        }
+        Ok(())
+    }
+}
+
+/// Wakes the daemon if it said that it sleeps.
+///
+/// The record was committed before this load, and the daemon looks at the ring again between storing the flag and
+/// sleeping: one of the two sees the other, so no record waits for a time-out. An empty record that is discarded at
+/// once carries the wakeup; a busy daemon pays for none.
+#[inline(always)]
+fn wake() {
+    let Some(sleeping) = AM_SLEEPING.get_ptr_mut(0) else { return };
+    // SAFETY: a map value; both sides read and write the whole word.
+    unsafe {
+        if sleeping.read_volatile() == 0 {
+            return;
+        }
+        sleeping.write_volatile(0);
+    }
+    if let Some(entry) = AM_RING.reserve::<u64>(0) {
+        entry.discard(FORCE_WAKEUP);
+    }
+}

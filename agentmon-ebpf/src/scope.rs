@@ -1,0 +1,182 @@
+//! Which tasks belong to an agent: the membership table, and the hooks that keep it.
+//!
+//! A process belongs once it was in a watched cgroup, or once its creator belonged: leaving the cgroup does not end
+//! it. Membership is by process, so that threads need no entries of their own. Not for: what members do.
+
+use crate::errors::{ProbeError, finish};
+use crate::kernel::{Task, file_id, load, offset, read};
+use crate::maps::{AM_CGROUPS, AM_FORGET, AM_MEMBERS, Lane, MEMBERS_PER_PAGE};
+use crate::record::Record;
+use crate::walk;
+use agentmon_common::record::{CgroupFixed, ExecFixed, Span, kind};
+use agentmon_common::stats::probe;
+use aya_ebpf::cty::c_void;
+use aya_ebpf::{EbpfContext, macros::btf_tracepoint, programs::BtfTracePointContext};
+
+/// The agent a process belongs to; 0 when to none.
+#[inline(always)]
+pub fn agent_of(tgid: u32) -> u32 {
+    let Some(page) = AM_MEMBERS.get_ptr(tgid / MEMBERS_PER_PAGE as u32) else { return 0 };
+    // SAFETY: the verifier knows the pointer as a map value; the index is below the length.
+    u32::from(unsafe { (*page)[tgid as usize % MEMBERS_PER_PAGE] })
+}
+
+/// Makes a process a member, or with agent 0 no longer one.
+#[inline(always)]
+pub fn set_agent(tgid: u32, agent: u32) -> Result<(), ProbeError> {
+    let page = AM_MEMBERS.get_ptr_mut(tgid / MEMBERS_PER_PAGE as u32).ok_or(ProbeError::MapFull)?;
+    // SAFETY: as in `agent_of`; an entry is written only by the hooks of its own process's life.
+    unsafe { (*page)[tgid as usize % MEMBERS_PER_PAGE] = agent as u16 };
+    Ok(())
+}
+
+/// The agent whose cgroup this is; 0 when nobody's.
+#[inline(always)]
+pub fn agent_of_cgroup(cgroup_id: u64) -> u32 {
+    // SAFETY: the value is a word; an update of the entry replaces it whole.
+    unsafe { AM_CGROUPS.get(cgroup_id) }.copied().unwrap_or(0)
+}
+
+/// Identifier of a cgroup behind a typed pointer, or nothing when it is not of the v2 hierarchy: v1 hierarchies raise
+/// the same tracepoints, with identifiers that clash.
+#[inline(always)]
+fn v2_id(cgroup: *const u8) -> Result<Option<u64>, ProbeError> {
+    let root: *const u8 = load(cgroup, offset!(cgroup_root))?;
+    if load::<i32>(root, offset!(cgroup_root_hierarchy_id))? != 0 {
+        return Ok(None);
+    }
+    load(load(cgroup, offset!(cgroup_kn))?, offset!(kernfs_node_id)).map(Some)
+}
+
+/// A cgroup was made: nested ones belong to the agent of their parent. Fires before any process can enter.
+///
+/// Prototype: `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn am_cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+    finish(&ctx, probe::CGROUP_MKDIR, mkdir(ctx.arg(0)))
+}
+
+fn mkdir(cgroup: *const u8) -> Result<(), ProbeError> {
+    let Some(id) = v2_id(cgroup)? else { return Ok(()) };
+    let css: *const u8 = load(cgroup, offset!(cgroup_self_parent))?;
+    if css.is_null() {
+        return Ok(());
+    }
+    let parent = css.wrapping_sub(offset!(cgroup_self));
+    let node: *const u8 = read(parent, offset!(cgroup_kn))?;
+    let agent = agent_of_cgroup(read(node, offset!(kernfs_node_id))?);
+    if agent == 0 {
+        return Ok(());
+    }
+    AM_CGROUPS.insert(id, agent, 0).map_err(|_| ProbeError::MapFull)
+}
+
+/// A cgroup is gone: its identifier may be used again.
+///
+/// Prototype: `cgroup_rmdir(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn am_cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+    finish(&ctx, probe::CGROUP_RMDIR, rmdir(ctx.arg(0)))
+}
+
+fn rmdir(cgroup: *const u8) -> Result<(), ProbeError> {
+    if let Some(id) = v2_id(cgroup)? {
+        // A cgroup that was not watched is not there: no error.
+        let _ = AM_CGROUPS.remove(id);
+    }
+    Ok(())
+}
+
+/// A process was moved: into an agent's cgroup it becomes a member, out of it stays one. CLONE_INTO_CGROUP does not
+/// come here but to `sched_process_fork`.
+///
+/// Prototype: `cgroup_attach_task(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool
+/// threadgroup)`, include/trace/events/cgroup.h. Runs in the task that moves, after the move.
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub fn am_cgroup_attach(ctx: BtfTracePointContext) -> i32 {
+    finish(&ctx, probe::CGROUP_ATTACH, attach(ctx.arg(0), ctx.arg(1), Task(ctx.arg(2))))
+}
+
+fn attach(destination: *const u8, path: *const u8, task: Task) -> Result<(), ProbeError> {
+    let Some(id) = v2_id(destination)? else { return Ok(()) };
+    let tgid = task.tgid()?;
+    let (from, to) = (agent_of(tgid), agent_of_cgroup(id));
+    if from == to {
+        return Ok(());
+    }
+    let mover = Task::current().tgid()?;
+    if from == 0 {
+        set_agent(tgid, to)?;
+        return report(kind::CGROUP_JOIN, task, to, id, mover, path);
+    }
+    report(kind::CGROUP_LEAVE, task, from, id, mover, path)
+}
+
+/// Reports a move. `path` is null for a process that was born in another cgroup than its creator.
+#[inline(always)]
+pub fn report(kind: u16, task: Task, agent: u32, to_cgroup_id: u64, mover_tgid: u32, path: *const u8) -> Result<(), ProbeError> {
+    let mut record = Record::new::<CgroupFixed>(Lane::Tracepoint, task, agent, kind, 0)?;
+    let span = if path.is_null() { Span::default() } else { record.push_kernel_str(path)? };
+    *record.fixed() = CgroupFixed { to_cgroup_id, mover_tgid, born: u32::from(path.is_null()), path: span, reserved: 0 };
+    record.submit()
+}
+
+/// Every task once, when a cgroup begins to be watched: those in watched cgroups become members and are reported. When
+/// an agent is to be forgotten instead: its members are none any more.
+///
+/// Context: `struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; }`, kernel/bpf/task_iter.c.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+pub extern "C" fn am_tasks(ctx: *mut c_void) -> i32 {
+    // SAFETY: the second word of the context is the task, null at the end of the iteration.
+    let task = Task(unsafe { ctx.cast::<*const u8>().add(1).read_volatile() });
+    let result = if task.0.is_null() { Ok(()) } else { seen(task) };
+    finish(&Iteration(ctx), probe::TASKS, result)
+}
+
+fn seen(task: Task) -> Result<(), ProbeError> {
+    let tgid = task.tgid()?;
+    if task.tid()? != tgid {
+        return Ok(());
+    }
+    let forget = AM_FORGET.get(0).copied().unwrap_or(0);
+    if forget != 0 {
+        return if agent_of(tgid) == forget { set_agent(tgid, 0) } else { Ok(()) };
+    }
+    // A process that has ended and was not waited for is in no hook's way any more: nothing would end its membership.
+    if agent_of(tgid) != 0 || task.is_dead()? {
+        return Ok(());
+    }
+    let agent = agent_of_cgroup(task.cgroup_id()?);
+    if agent == 0 {
+        return Ok(());
+    }
+    set_agent(tgid, agent)?;
+    let mut record = Record::new::<ExecFixed>(Lane::Iterator, task, agent, kind::PROCESS_SEEN, 0)?;
+    let mm = task.mm()?;
+    if !mm.is_null() {
+        let file: *const u8 = load(mm, offset!(mm_exe_file))?;
+        let walked = walk::file_path(&mut record, file)?;
+        let mut id = file_id(read(file, offset!(file_inode))?)?;
+        id.path_flags = walked.flags;
+        let fixed = record.fixed::<ExecFixed>();
+        fixed.file = id;
+        fixed.exe = walked.span;
+    }
+    if !task.fs()?.is_null() {
+        let cwd = walk::working_directory(&mut record, task)?;
+        let fixed = record.fixed::<ExecFixed>();
+        fixed.cwd = cwd.span;
+        fixed.cwd_flags = cwd.flags;
+    }
+    record.submit()
+}
+
+/// The iterator's context, for the log macros.
+struct Iteration(*mut c_void);
+
+impl EbpfContext for Iteration {
+    fn as_ptr(&self) -> *mut c_void {
+        self.0
+    }
+}

@@ -1,0 +1,163 @@
+//! The node service: watches the agents that the configuration names, reloads, drains and stops.
+//!
+//! Not for: the way of an event (`crate::monitor`), nor for finding cgroups (`crate::agents::resolve`).
+
+mod watched;
+
+use crate::cgroup::Mount;
+use crate::config::{Config, OnRuleError};
+use crate::metrics::Metrics;
+use crate::metrics::serve::{self, Health};
+use crate::monitor::{Monitor, Settings, writer_config};
+use crate::rules::load::{BadRules, gather};
+use crate::rules::{Diagnostic, RuleSet};
+use crate::sensor::SensorConfig;
+use crate::view::say;
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use watched::Watched;
+
+/// Time between two looks for agents that came or went.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start, or the engine has died.
+pub fn serve(file: &Path, probe_messages: bool) -> Result<()> {
+    let config = Config::load(file)?;
+    let rules = load_rules(&config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(run(file, config, rules, probe_messages))
+}
+
+async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) -> Result<()> {
+    // First, so that a signal during the start is not lost.
+    let mut signals = Signals::new()?;
+    let mount = Mount::find()?;
+    let mut watched = Watched::new(&config.agents)?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let health = Arc::new(Health::default());
+    if config.metrics.enabled {
+        let listener = serve::bind(config.metrics.listen)?;
+        tokio::spawn(serve::serve(listener, Arc::clone(&metrics), Arc::clone(&health)));
+    }
+    let monitor = Monitor::start(Settings {
+        sensor: SensorConfig { ring_bytes: config.kernel.ring_bytes, messages: probe_messages },
+        log: Some(writer_config(&config.log.dir, &config, &rules)?),
+        rules,
+        mode: config.response.mode,
+        screen: None,
+        summary: false,
+        metrics,
+        health: Arc::clone(&health),
+    })?;
+    watched.look(&mount, &monitor)?;
+    health.set_ready(true);
+    let reason = Node { file, config, mount, monitor: &monitor, watched }.until_stopped(&mut signals).await;
+    health.set_ready(false);
+    let finished = monitor.stop(reason.as_ref().copied().unwrap_or("the engine has died"))?;
+    for loss in &finished.losses.counts {
+        tracing::warn!("lost in all: {} at {}", loss.count, loss.stage);
+    }
+    reason.map(|_| ())
+}
+
+/// A daemon at work.
+struct Node<'a> {
+    file: &'a Path,
+    /// As of the start.
+    config: Config,
+    mount: Mount,
+    monitor: &'a Monitor,
+    watched: Watched,
+}
+
+impl Node<'_> {
+    /// Looks for agents and follows signals; gives why it ended.
+    async fn until_stopped(mut self, signals: &mut Signals) -> Result<&'static str> {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.watched.look(&self.mount, self.monitor)?,
+                _ = signals.terminate.recv() => return Ok("SIGTERM"),
+                _ = signals.interrupt.recv() => return Ok("SIGINT"),
+                _ = signals.reopen.recv() => self.monitor.reopen_log()?,
+                _ = signals.reload.recv() => self.reload()?,
+            }
+            anyhow::ensure!(self.monitor.is_alive(), "the engine thread has died; see the messages before this one");
+        }
+    }
+
+    /// Reads configuration and rules again. Rules and agents change; a mistake changes nothing and is told.
+    fn reload(&mut self) -> Result<()> {
+        let read = Config::load(self.file).map_err(anyhow::Error::from);
+        let read = read.and_then(|config| {
+            self.warn_of_unchangeable(&config);
+            Ok((load_rules(&config)?, Watched::new(&config.agents)?))
+        });
+        match read {
+            Ok((rules, watched)) => {
+                self.monitor.reload(Ok(rules))?;
+                self.watched.replace(watched);
+                self.watched.look(&self.mount, self.monitor)
+            }
+            Err(error) => {
+                tracing::error!("nothing was reloaded: {error:#}");
+                Ok(self.monitor.reload(Err(format!("{error:#}")))?)
+            }
+        }
+    }
+}
+
+impl Node<'_> {
+    /// Says what only a new start can change.
+    fn warn_of_unchangeable(&self, new: &Config) {
+        let old = &self.config;
+        let parts = [
+            ("[log]", old.log != new.log),
+            ("[metrics]", old.metrics != new.metrics),
+            ("[kernel]", old.kernel != new.kernel),
+            ("[response]", old.response != new.response),
+        ];
+        for (part, _) in parts.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!("{part} has changed in {}; that takes a restart", self.file.display());
+        }
+    }
+}
+
+/// The rules that a configuration names. What is wrong with them is said.
+fn load_rules(config: &Config) -> Result<RuleSet> {
+    let (rules, wrong) = gather(config.rules.built_in, &config.rules.dirs)?;
+    for diagnostic in &wrong {
+        say::err(diagnostic);
+    }
+    let errors = wrong.iter().filter(|diagnostic| Diagnostic::is_error(diagnostic)).count();
+    if errors > 0 && config.rules.on_error == OnRuleError::Refuse {
+        return Err(BadRules { mistakes: errors }.into());
+    }
+    Ok(rules)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            reload: listen(SignalKind::hangup())?,
+            reopen: listen(SignalKind::user_defined1())?,
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! The one place where bytes of the kernel become values.
+//!
+//! A record is an allegation: every length, offset and number is checked, and what does not fit is an error, never a
+//! panic. Not for: joining what is true only together with other events (`crate::process`).
+
+use super::path::{from_components, join};
+use super::{
+    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, Peer, ProcessKey,
+    Text, Unlink, flags,
+};
+use agentmon_common::record::{
+    CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, Span,
+    UnlinkFixed, kind,
+};
+use agentmon_common::syscalls;
+use bytes::Bytes;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use thiserror::Error;
+use zerocopy::FromBytes;
+
+/// Why a record is not one.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Shorter than its header or its fixed part.
+    #[error("record of {0} bytes is too short for its kind")]
+    Short(usize),
+    /// The header says another length than there are bytes.
+    #[error("record says {said} bytes and has {has}")]
+    Length {
+        /// What the header says.
+        said: u32,
+        /// What there is.
+        has: usize,
+    },
+    /// A kind this build does not know.
+    #[error("unknown kind {0}")]
+    Kind(u16),
+    /// Agent number 0, or a value out of its range.
+    #[error("{0} out of range")]
+    Value(&'static str),
+    /// A span that does not lie in the tail.
+    #[error("span {offset}+{len} lies outside a record of {has} bytes")]
+    Span {
+        /// Where it is said to start.
+        offset: u32,
+        /// How long it is said to be.
+        len: u32,
+        /// Bytes of the record.
+        has: usize,
+    },
+}
+
+/// `FMODE_CREATED` of `file->f_mode` (`include/linux/fs.h`).
+const FMODE_CREATED: u32 = 1 << 20;
+const AF_UNSPEC: u16 = 0;
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// A record in parts: header, and the whole for its spans.
+struct Record<'a> {
+    bytes: &'a Bytes,
+    header: Header,
+}
+
+/// Decodes one record.
+///
+/// # Errors
+/// Says what does not fit; the record is then to be counted and dropped.
+pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
+    let (header, _) = Header::read_from_prefix(bytes).map_err(|_| DecodeError::Short(bytes.len()))?;
+    if header.len as usize != bytes.len() {
+        return Err(DecodeError::Length { said: header.len, has: bytes.len() });
+    }
+    if header.agent == 0 {
+        return Err(DecodeError::Value("agent"));
+    }
+    let kind = Kind::from_number(header.kind).ok_or(DecodeError::Kind(header.kind))?;
+    let record = Record { bytes, header };
+    let detail = record.detail(kind)?;
+    Ok(Event {
+        timestamp_ns: header.timestamp_ns,
+        process: ProcessKey { tgid: header.tgid, start_ns: header.start_ns },
+        tid: header.tid,
+        ppid: header.ppid,
+        agent: AgentId(header.agent),
+        cgroup: CgroupId(header.cgroup_id),
+        uid: header.uid,
+        euid: header.euid,
+        comm: header.comm,
+        outcome: outcome(header.ret),
+        flags: header.flags | changed_peer(&detail, header.flags),
+        operation: operation(&header, kind),
+        cpu: header.cpu,
+        seq: header.seq,
+        lost_before: header.lost_before,
+        detail,
+    })
+}
+
+/// Kind number of a record that may not decode, for counting.
+#[must_use]
+pub fn kind_number(bytes: &[u8]) -> Option<u16> {
+    Header::read_from_prefix(bytes).ok().map(|(header, _)| header.kind)
+}
+
+/// `ERESTARTSYS`, `ERESTARTNOINTR`, `ERESTARTNOHAND` and `ERESTART_RESTARTBLOCK` (`include/linux/errno.h`).
+const RESTARTS: [i64; 4] = [512, 513, 514, 516];
+/// `EINTR`.
+const INTERRUPTED: i64 = 4;
+
+/// The probes see a call that a signal interrupted before the kernel turns its private error into `EINTR` for the
+/// program, or makes the call once more, which is then reported once more.
+fn outcome(ret: i64) -> Outcome {
+    let interrupted = RESTARTS.iter().any(|error| ret == -error);
+    Outcome(if interrupted { -INTERRUPTED } else { ret })
+}
+
+fn operation(header: &Header, kind: Kind) -> &'static str {
+    if header.syscall == NO_SYSCALL || header.syscall as usize >= syscalls::PER_ABI {
+        return kind.name();
+    }
+    let op = syscalls::TABLE[syscalls::index(header.flags & flags::COMPAT != 0, header.syscall)];
+    if op == syscalls::op::NONE { kind.name() } else { syscalls::op::NAMES[op as usize] }
+}
+
+/// A connect whose socket ended up elsewhere than its address said is marked like any other changed argument.
+const fn changed_peer(detail: &Detail, flags: u16) -> u16 {
+    match detail {
+        Detail::Connect(connect) if connect.differs => flags | flags::CHANGED,
+        _ => 0,
+    }
+}
+
+impl Record<'_> {
+    fn detail(&self, kind: Kind) -> Result<Detail, DecodeError> {
+        Ok(match kind {
+            Kind::Exec => Detail::Exec(self.exec()?),
+            Kind::ProcessSeen => Detail::ProcessSeen(self.exec()?),
+            Kind::Fork => Detail::Fork(self.fork()?),
+            Kind::Exit => Detail::Exit(Exit { status: self.fixed::<ExitFixed>()?.status }),
+            Kind::Open => Detail::Open(self.open()?),
+            Kind::Connect => Detail::Connect(self.connect()?),
+            Kind::Unlink => Detail::Unlink(self.unlink()?),
+            Kind::Identity => Detail::Identity(self.identity()?),
+            Kind::CgroupLeave => Detail::CgroupLeave(self.cgroup()?),
+            Kind::CgroupJoin => Detail::CgroupJoin(self.cgroup()?),
+        })
+    }
+
+    fn fixed<F: FromBytes>(&self) -> Result<F, DecodeError> {
+        let rest = &self.bytes[size_of::<Header>()..];
+        F::read_from_prefix(rest).map(|(fixed, _)| fixed).map_err(|_| DecodeError::Short(self.bytes.len()))
+    }
+
+    fn text(&self, span: Span) -> Result<Text, DecodeError> {
+        if span.len == 0 {
+            return Ok(Text { bytes: Bytes::new(), original: span.original });
+        }
+        let outside = DecodeError::Span { offset: span.offset, len: span.len, has: self.bytes.len() };
+        let end = span.offset.checked_add(span.len).ok_or(outside)? as usize;
+        let start = span.offset as usize;
+        if start < size_of::<Header>() || end > self.bytes.len() || span.original < span.len {
+            return Err(outside);
+        }
+        Ok(Text { bytes: self.bytes.slice(start..end), original: span.original })
+    }
+
+    fn path(&self, span: Span, walk: u32) -> Result<Path, DecodeError> {
+        if span == Span::default() {
+            return Ok(Path::default());
+        }
+        Ok(from_components(&self.text(span)?.bytes, walk))
+    }
+
+    fn failed(&self) -> bool {
+        self.header.ret < 0
+    }
+
+    fn exec(&self) -> Result<Exec, DecodeError> {
+        let fixed: ExecFixed = self.fixed()?;
+        let filename = self.text(fixed.filename)?;
+        let interp = self.text(fixed.interp)?;
+        let cwd = self.path(fixed.cwd, fixed.cwd_flags)?;
+        let exe = if self.failed() { join(&cwd, &filename.bytes) } else { self.path(fixed.exe, fixed.file.path_flags)? };
+        let script = (!interp.is_empty() && interp != filename).then(|| filename.clone());
+        Ok(Exec { exe, file: file(fixed.file), filename, script, cwd, argv: self.text(fixed.argv)?, argc: fixed.argc })
+    }
+
+    fn fork(&self) -> Result<Fork, DecodeError> {
+        let fixed: ForkFixed = self.fixed()?;
+        Ok(Fork {
+            child: ProcessKey { tgid: fixed.child_tgid, start_ns: fixed.child_start_ns },
+            child_ppid: fixed.child_ppid,
+            child_cgroup: CgroupId(fixed.child_cgroup_id),
+        })
+    }
+
+    fn open(&self) -> Result<Open, DecodeError> {
+        let fixed: OpenFixed = self.fixed()?;
+        let asked = self.text(fixed.asked)?;
+        // A descriptor that was closed before the probe could look at it has no path either.
+        let path = if self.failed() || fixed.path == Span::default() {
+            join(&self.path(fixed.base, fixed.base_flags)?, &asked.bytes)
+        } else {
+            self.path(fixed.path, fixed.file.path_flags)?
+        };
+        Ok(Open {
+            path,
+            asked,
+            file: file(fixed.file),
+            open_flags: fixed.open_flags,
+            create_mode: fixed.create_mode,
+            created: fixed.f_mode & FMODE_CREATED != 0,
+        })
+    }
+
+    fn unlink(&self) -> Result<Unlink, DecodeError> {
+        let fixed: UnlinkFixed = self.fixed()?;
+        let asked = self.text(fixed.asked)?;
+        let at_enter = self.text(fixed.asked_at_enter)?;
+        Ok(Unlink {
+            path: join(&self.path(fixed.base, fixed.base_flags)?, &asked.bytes),
+            asked,
+            asked_at_enter: (!at_enter.is_empty()).then_some(at_enter),
+            directory: fixed.directory != 0,
+        })
+    }
+
+    fn connect(&self) -> Result<Connect, DecodeError> {
+        let fixed: ConnectFixed = self.fixed()?;
+        let asked = peer(self.text(fixed.asked)?);
+        let kernel = inet(fixed.family, fixed.peer_addr, fixed.peer_port);
+        let known = kernel.filter(|address| !address.ip().is_unspecified() && address.port() != 0);
+        let differs = matches!((&asked, known), (Peer::Inet(asked), Some(known)) if !is_same_peer(*asked, known));
+        // A datagram socket that was disconnected keeps no peer, a refused one may keep none either.
+        let peer = match (&asked, known) {
+            (Peer::Inet(_) | Peer::Unknown, Some(known)) => Peer::Inet(known),
+            _ => asked,
+        };
+        Ok(Connect {
+            peer,
+            local: inet(fixed.family, fixed.local_addr, fixed.local_port).filter(|address| address.port() != 0),
+            from_kernel: known.is_some(),
+            differs,
+            family: fixed.family,
+            sock_type: fixed.sock_type,
+            protocol: fixed.protocol,
+            fd: fixed.fd,
+        })
+    }
+
+    fn identity(&self) -> Result<Identity, DecodeError> {
+        let fixed: IdentityFixed = self.fixed()?;
+        Ok(Identity {
+            args: fixed.args,
+            uids: fixed.uids,
+            gids: fixed.gids,
+            cap_effective: fixed.cap_effective,
+            cap_permitted: fixed.cap_permitted,
+        })
+    }
+
+    fn cgroup(&self) -> Result<Cgroup, DecodeError> {
+        let fixed: CgroupFixed = self.fixed()?;
+        Ok(Cgroup { to: CgroupId(fixed.to_cgroup_id), path: self.text(fixed.path)?, mover_tgid: fixed.mover_tgid, born: fixed.born != 0 })
+    }
+}
+
+const fn file(wire: WireFile) -> FileId {
+    FileId { major: wire.dev >> 20, minor: wire.dev & 0xf_ffff, ino: wire.ino, mode: wire.mode, nlink: wire.nlink }
+}
+
+/// An address of the kernel's socket; `None` for other families.
+fn inet(family: u16, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
+    match family {
+        AF_INET => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
+        AF_INET6 => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::from(addr)), port)),
+        _ => None,
+    }
+}
+
+/// Whether an asked-for address means the peer the kernel has: it connects 0.0.0.0 and :: to the loopback address, and
+/// an IPv6 socket holds an IPv4 peer in mapped form.
+fn is_same_peer(asked: SocketAddr, known: SocketAddr) -> bool {
+    asked.port() == known.port()
+        && (asked.ip().to_canonical() == known.ip().to_canonical()
+            || (asked.ip().is_unspecified() && known.ip().to_canonical().is_loopback()))
+}
+
+/// A `struct sockaddr` as a program gave it.
+fn peer(address: Text) -> Peer {
+    let Some((family, rest)) = address.bytes.split_first_chunk::<2>() else { return Peer::Unknown };
+    let rest_from = |n: usize| Text { bytes: address.bytes.slice(n..), original: address.original.saturating_sub(n as u32) };
+    match (u16::from_ne_bytes(*family), rest) {
+        (AF_UNSPEC, _) => Peer::Disconnect,
+        (AF_UNIX, [0, ..]) => Peer::UnixAbstract(rest_from(3)),
+        (AF_UNIX, path) => {
+            let len = path.iter().position(|b| *b == 0).unwrap_or(path.len());
+            Peer::UnixPath(Text { bytes: address.bytes.slice(2..2 + len), original: len as u32 })
+        }
+        (AF_INET, [p0, p1, a, b, c, d, ..]) => {
+            Peer::Inet(SocketAddr::new(Ipv4Addr::new(*a, *b, *c, *d).into(), u16::from_be_bytes([*p0, *p1])))
+        }
+        (AF_INET6, [p0, p1, _, _, _, _, rest @ ..]) if rest.len() >= 16 => {
+            let octets: [u8; 16] = std::array::from_fn(|i| rest[i]);
+            Peer::Inet(SocketAddr::new(Ipv6Addr::from(octets).into(), u16::from_be_bytes([*p0, *p1])))
+        }
+        _ => Peer::Other(rest_from(2)),
+    }
+}
+
+const _: () = assert!(Kind::ALL.len() + 1 == kind::COUNT);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Properties of the decoder: what was put into a record comes out, and no bytes make it panic.
+
+use super::{decode, kind_number};
+use crate::event::{Detail, Event, Kind, PathTrust, Peer, flags, path_flags};
+use agentmon_common::record::{
+    CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, Span, UnlinkFixed,
+    kind,
+};
+use bytes::Bytes;
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use std::net::SocketAddr;
+use zerocopy::{Immutable, IntoBytes};
+
+/// A record under construction, as the probes build it.
+struct Builder {
+    header: Header,
+    tail: Vec<u8>,
+    tail_at: u32,
+}
+
+impl Builder {
+    fn new<F>(kind: u16, ret: i64) -> Self {
+        let header = Header { kind, ret, agent: 1, syscall: NO_SYSCALL, tgid: 10, tid: 11, start_ns: 12, ..Header::default() };
+        let tail_at = u32::try_from(size_of::<Header>() + size_of::<F>()).expect("small");
+        Self { header, tail: Vec::new(), tail_at }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Span {
+        let offset = self.tail_at + u32::try_from(self.tail.len()).expect("small");
+        self.tail.extend_from_slice(bytes);
+        let len = u32::try_from(bytes.len()).expect("small");
+        Span { offset, len, original: len }
+    }
+
+    /// A path as the probes write it: leaf first, each name with its NUL.
+    fn push_path(&mut self, names: &[Vec<u8>]) -> Span {
+        let components: Vec<u8> = names.iter().rev().flat_map(|name| [&name[..], b"\0"].concat()).collect();
+        self.push(&components)
+    }
+
+    fn finish<F: IntoBytes + Immutable>(mut self, fixed: &F) -> Bytes {
+        self.header.len = self.tail_at + u32::try_from(self.tail.len()).expect("small");
+        [self.header.as_bytes(), fixed.as_bytes(), &self.tail].concat().into()
+    }
+}
+
+fn absolute(names: &[Vec<u8>]) -> Vec<u8> {
+    if names.is_empty() { b"/".to_vec() } else { names.iter().flat_map(|name| [b"/", &name[..]].concat()).collect() }
+}
+
+fn event(record: &Bytes) -> Event {
+    decode(record).expect("a good record")
+}
+
+/// Any name the kernel allows.
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop_oneof![1..=46_u8, 48..=255_u8], 1..20).prop_filter("dots fold", |name| !matches!(&name[..], b"." | b".."))
+}
+
+fn names() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    prop::collection::vec(name(), 0..6)
+}
+
+fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..max)
+}
+
+const FILE: FileId = FileId { ino: 77, dev: 8 << 20 | 3, mode: 0o100_644, nlink: 1, path_flags: 0 };
+
+fn open_record(path: &[Vec<u8>], asked: &[u8], ret: i64) -> Bytes {
+    let mut record = Builder::new::<OpenFixed>(kind::OPEN, ret);
+    let asked = record.push(asked);
+    let span = record.push_path(path);
+    let (path, base) = if ret < 0 { (Span::default(), span) } else { (span, Span::default()) };
+    record.finish(&OpenFixed {
+        file: FILE,
+        open_flags: 0o101,
+        create_mode: 0o640,
+        f_mode: 1 << 20,
+        path,
+        asked,
+        base,
+        ..OpenFixed::default()
+    })
+}
+
+/// One record of every kind.
+fn samples() -> Vec<Bytes> {
+    let names = [b"usr".to_vec(), b"bin".to_vec(), b"x".to_vec()];
+    let mut exec = Builder::new::<ExecFixed>(kind::EXEC, 0);
+    let fixed = ExecFixed {
+        file: FILE,
+        argc: 2,
+        exe: exec.push_path(&names),
+        filename: exec.push(b"./x"),
+        interp: exec.push(b"/bin/sh"),
+        cwd: exec.push_path(&names[..2]),
+        argv: exec.push(b"x\0y\0"),
+        ..ExecFixed::default()
+    };
+    let mut unlink = Builder::new::<UnlinkFixed>(kind::UNLINK, 0);
+    let unlinked = UnlinkFixed {
+        asked: unlink.push(b"a"),
+        asked_at_enter: unlink.push(b"b"),
+        base: unlink.push_path(&names),
+        ..UnlinkFixed::default()
+    };
+    let mut connect = Builder::new::<ConnectFixed>(kind::CONNECT, 0);
+    let connected = ConnectFixed { family: 2, peer_port: 1, asked: connect.push(&[2, 0, 0, 80, 127, 0, 0, 1]), ..ConnectFixed::default() };
+    let mut leave = Builder::new::<CgroupFixed>(kind::CGROUP_LEAVE, 0);
+    let left = CgroupFixed { path: leave.push(b"/other"), to_cgroup_id: 5, ..CgroupFixed::default() };
+    let mut seen = Builder::new::<ExecFixed>(kind::PROCESS_SEEN, 0);
+    let was_there = ExecFixed { file: FILE, exe: seen.push_path(&names), ..ExecFixed::default() };
+    vec![
+        exec.finish(&fixed),
+        Builder::new::<ForkFixed>(kind::FORK, 0).finish(&ForkFixed::default()),
+        Builder::new::<ExitFixed>(kind::EXIT, 0).finish(&ExitFixed { status: 9, reserved: 0 }),
+        open_record(&names, b"x", 3),
+        connect.finish(&connected),
+        unlink.finish(&unlinked),
+        Builder::new::<IdentityFixed>(kind::IDENTITY, 0).finish(&IdentityFixed::default()),
+        leave.finish(&left),
+        Builder::new::<CgroupFixed>(kind::CGROUP_JOIN, 0).finish(&CgroupFixed { born: 1, ..CgroupFixed::default() }),
+        seen.finish(&was_there),
+    ]
+}
+
+#[test]
+fn every_kind_has_a_sample_and_each_decodes_to_its_kind() {
+    let kinds: Vec<Kind> = samples().iter().map(|record| event(record).kind()).collect();
+    assert_eq!(kinds, Kind::ALL);
+}
+
+#[test]
+fn the_header_comes_out_as_it_went_in() {
+    let mut record = Builder::new::<ExitFixed>(kind::EXIT, 0);
+    record.header = Header {
+        timestamp_ns: 1,
+        cgroup_id: 2,
+        seq: 3,
+        ppid: 4,
+        uid: 5,
+        euid: 6,
+        lost_before: 7,
+        cpu: 8,
+        comm: *b"name\0\0\0\0\0\0\0\0\0\0\0\0",
+        ..record.header
+    };
+    let event = event(&record.finish(&ExitFixed { status: 11, reserved: 0 }));
+    assert_eq!((event.timestamp_ns, event.cgroup.0, event.seq, event.ppid), (1, 2, 3, 4));
+    assert_eq!((event.uid, event.euid, event.lost_before, event.cpu), (5, 6, 7, 8));
+    assert_eq!((event.process.tgid, event.tid, event.process.start_ns), (10, 11, 12));
+    assert_eq!((event.comm(), event.operation), (&b"name"[..], "exit"));
+    let Detail::Exit(exit) = event.detail else { panic!("an exit") };
+    assert_eq!((exit.signal(), exit.code()), (Some(11), None));
+}
+
+#[test]
+fn a_call_that_a_signal_interrupted_failed_with_eintr() {
+    for (ret, want) in [(-512, -4), (-513, -4), (-514, -4), (-516, -4), (-515, -515), (512, 512), (-4, -4)] {
+        assert_eq!(event(&open_record(&[], b"x", ret)).outcome.0, want);
+    }
+    assert_eq!(event(&open_record(&[], b"x", i64::MIN)).outcome.errno(), None);
+}
+
+#[test]
+fn an_open_that_was_closed_before_it_could_be_looked_at_has_the_path_that_was_asked() {
+    let mut record = Builder::new::<OpenFixed>(kind::OPEN, 3);
+    let (asked, base) = (record.push(b"../x"), record.push_path(&[b"a".to_vec(), b"b".to_vec()]));
+    let Detail::Open(open) = event(&record.finish(&OpenFixed { asked, base, ..OpenFixed::default() })).detail else { panic!("an open") };
+    assert_eq!((&open.path.bytes[..], open.path.trust), (&b"/a/x"[..], PathTrust::Joined));
+}
+
+#[test]
+fn records_that_lie_about_themselves_are_refused() {
+    let good = open_record(&[b"x".to_vec()], b"x", 3);
+    assert!(decode(&good.slice(..good.len() - 1)).is_err(), "shorter than it says");
+    assert!(decode(&[&good[..], b"x"].concat().into()).is_err(), "longer than it says");
+    assert!(decode(&Bytes::new()).is_err());
+    let with = |change: &dyn Fn(&mut Header)| {
+        let mut record = Builder::new::<ExitFixed>(kind::EXIT, 0);
+        change(&mut record.header);
+        decode(&record.finish(&ExitFixed::default()))
+    };
+    assert!(with(&|header| header.agent = 0).is_err(), "agent 0 is nobody");
+    assert!(with(&|header| header.kind = 0).is_err());
+    assert!(with(&|header| header.kind = kind::COUNT as u16).is_err());
+    assert!(with(&|header| header.syscall = 5000).is_ok());
+    for span in [
+        Span { offset: 0, len: 4, original: 4 },
+        Span { offset: u32::MAX, len: 4, original: 4 },
+        Span { offset: 100, len: u32::MAX, original: u32::MAX },
+        Span { offset: 184, len: 1, original: 0 },
+    ] {
+        let record = Builder::new::<OpenFixed>(kind::OPEN, 3).finish(&OpenFixed { asked: span, ..OpenFixed::default() });
+        assert!(decode(&record).is_err(), "{span:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_decode_or_are_refused(record in bytes(600)) {
+        let record = Bytes::from(record);
+        let _ = decode(&record);
+        let _ = kind_number(&record);
+    }
+
+    #[test]
+    fn any_bytes_behind_a_good_header_decode_or_are_refused(kind in 0..12_u16, ret in any::<i64>(), rest in bytes(600)) {
+        let mut record = Builder::new::<[u8; 0]>(kind, ret);
+        record.push(&rest);
+        let _ = decode(&record.finish::<[u8; 0]>(&[])).map(|event| (event.outcome.error_name(), format!("{event:?}")));
+    }
+
+    #[test]
+    fn a_damaged_record_decodes_or_is_refused(
+        kind in 0..10_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let mut record = samples()[kind].to_vec();
+        for (index, byte) in damage {
+            // Not the length, so that the damage gets as far as the spans.
+            let at = 4 + index.index(record.len() - 4);
+            record[at] = byte;
+        }
+        let record = Bytes::from(record);
+        if let Ok(event) = decode(&record) {
+            prop_assert_eq!(Some(event.kind() as u16), kind_number(&record));
+        }
+    }
+
+    #[test]
+    fn an_open_comes_out_as_it_went_in(path in names(), asked in bytes(300), ret in 0..1_000_000_i64) {
+        let Detail::Open(open) = event(&open_record(&path, &asked, ret)).detail else { panic!("an open") };
+        prop_assert_eq!(&open.asked.bytes, &asked);
+        prop_assert_eq!(&open.path.bytes, &absolute(&path));
+        prop_assert_eq!(open.path.trust, PathTrust::Resolved);
+        prop_assert_eq!((open.open_flags, open.create_mode, open.created, open.for_writing()), (0o101, 0o640, true, true));
+        prop_assert_eq!((open.file.major, open.file.minor, open.file.ino), (8, 3, 77));
+    }
+
+    #[test]
+    fn a_failed_open_is_joined_to_its_directory(base in names(), asked in name(), errno in 1..134_i64) {
+        let event = event(&open_record(&base, &asked, -errno));
+        prop_assert_eq!(event.outcome.errno().map(i64::from), Some(errno));
+        let Detail::Open(open) = event.detail else { panic!("an open") };
+        let mut whole = base.clone();
+        whole.push(asked.clone());
+        prop_assert_eq!(&open.path.bytes, &absolute(&whole));
+        prop_assert_eq!(open.path.trust, PathTrust::Joined);
+    }
+
+    #[test]
+    fn arguments_come_out_one_by_one(args in prop::collection::vec(prop::collection::vec(1..=255_u8, 0..20), 1..20), cut in 0..1000_u32) {
+        let mut record = Builder::new::<ExecFixed>(kind::EXEC, 0);
+        let all: Vec<u8> = args.iter().flat_map(|arg| [&arg[..], b"\0"].concat()).collect();
+        let mut argv = record.push(&all);
+        argv.original += cut;
+        let exe = record.push_path(&[b"memfd:x".to_vec()]);
+        let file = FileId { nlink: 0, path_flags: path_flags::UNREACHABLE, ..FILE };
+        let fixed = ExecFixed { file, argc: args.len() as u32, exe, argv, ..ExecFixed::default() };
+        let Detail::Exec(exec) = event(&record.finish(&fixed)).detail else { panic!("an exec") };
+        prop_assert!(exec.args().eq(args.iter().map(Vec::as_slice)));
+        prop_assert_eq!(exec.argv.is_truncated(), cut > 0);
+        prop_assert!(exec.is_fileless() && exec.script.is_none());
+        prop_assert_eq!((&exec.exe.bytes[..], exec.exe.trust), (&b"memfd:x"[..], PathTrust::Partial));
+    }
+
+    #[test]
+    fn a_peer_comes_out_and_another_in_the_socket_is_told(
+        asked in any::<SocketAddr>(), other in any::<bool>(), port in 1..u16::MAX,
+    ) {
+        let mut asked = asked;
+        asked.set_port(port);
+        let mut record = Builder::new::<ConnectFixed>(kind::CONNECT, 0);
+        let (family, octets): (u16, Vec<u8>) = match asked {
+            SocketAddr::V4(v4) => (2, v4.ip().octets().to_vec()),
+            SocketAddr::V6(v6) => (10, v6.ip().octets().to_vec()),
+        };
+        let mut sockaddr = family.to_ne_bytes().to_vec();
+        sockaddr.extend_from_slice(&port.to_be_bytes());
+        if family == 10 {
+            sockaddr.extend_from_slice(&[0; 4]);
+        }
+        sockaddr.extend_from_slice(&octets);
+        sockaddr.extend_from_slice(&[0; 8]);
+        let mut peer_addr = [0; 16];
+        peer_addr[..octets.len()].copy_from_slice(&octets);
+        let peer_port = if other { port - 1 } else { port };
+        let fixed = ConnectFixed { family, peer_addr, peer_port, asked: record.push(&sockaddr), ..ConnectFixed::default() };
+        let event = event(&record.finish(&fixed));
+        let Detail::Connect(connect) = &event.detail else { panic!("a connect") };
+        let known = !asked.ip().is_unspecified() && peer_port != 0;
+        prop_assert_eq!(connect.from_kernel, known);
+        prop_assert_eq!(event.has(flags::CHANGED), known && other);
+        let want = SocketAddr::new(asked.ip(), if known { peer_port } else { port });
+        prop_assert_eq!(&connect.peer, &Peer::Inet(want));
+    }
+
+    #[test]
+    fn any_address_is_some_peer(address in bytes(129), family in prop_oneof![Just(0_u16), Just(1), Just(2), Just(10), any::<u16>()]) {
+        let mut record = Builder::new::<ConnectFixed>(kind::CONNECT, -22);
+        let asked = record.push(&[&family.to_ne_bytes()[..], &address].concat());
+        let decoded = decode(&record.finish(&ConnectFixed { asked, ..ConnectFixed::default() }));
+        prop_assert!(decoded.is_ok());
+    }
+}

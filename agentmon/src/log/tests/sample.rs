@@ -1,0 +1,192 @@
+//! One operation of every kind, as the tests of the log use it.
+
+use crate::event::{
+    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Identity, Kind, Open, Outcome, Path, PathTrust, Peer,
+    ProcessKey, Text, Unlink, WallClock,
+};
+use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
+use crate::process::{Agent, Operation, Process};
+use crate::response::Command;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An operation with everything it borrows.
+pub(crate) struct Sample {
+    pub event: Event,
+    pub agent: Agent,
+    pub process: Process,
+    pub parent: Option<Process>,
+}
+
+impl Sample {
+    pub fn operation(&self) -> Operation<'_> {
+        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref() }
+    }
+}
+
+pub(crate) fn clock() -> WallClock {
+    WallClock { boot_ns: 1_795_166_000_000_000_000 }
+}
+
+pub(crate) fn format() -> Format {
+    let boot_id = "0f3c9d6e-4b1a-4f0c-9c1d-2e3f40516273".to_owned();
+    Format::new(&Host { hostname: "node-17".to_owned(), boot_id, run: 0x5f2c }, clock())
+}
+
+pub(crate) fn text(bytes: &[u8]) -> Text {
+    Text { bytes: Bytes::copy_from_slice(bytes), original: u32::try_from(bytes.len()).unwrap() }
+}
+
+pub(crate) fn path(bytes: &[u8]) -> Path {
+    Path { bytes: Bytes::copy_from_slice(bytes), trust: PathTrust::Resolved }
+}
+
+pub(crate) fn program(exe: &str, argv: &[u8]) -> Exec {
+    Exec {
+        exe: path(exe.as_bytes()),
+        file: FileId { major: 8, minor: 1, ino: 131_073, mode: 0o100_755, nlink: 1 },
+        filename: text(exe.as_bytes()),
+        script: None,
+        cwd: path(b"/work/repo"),
+        argv: text(argv),
+        argc: u32::try_from(argv.iter().filter(|b| **b == 0).count()).unwrap(),
+    }
+}
+
+fn process(tgid: u32, start_ns: u64, execs: u32, exe: &str) -> Process {
+    Process {
+        key: ProcessKey { tgid, start_ns },
+        parent: None,
+        ppid: 1,
+        agent: AgentId(1),
+        image: Some(Arc::new(program(exe, b"x\0"))),
+        uid: 1001,
+        euid: 1001,
+        euid_before: 1001,
+        outside: false,
+        execs,
+        exited_ns: None,
+    }
+}
+
+/// This detail, done by curl, a child of bash.
+pub(crate) fn sample(operation: &'static str, detail: Detail) -> Sample {
+    let mut comm = [0; 16];
+    comm[..4].copy_from_slice(b"curl");
+    Sample {
+        event: Event {
+            timestamp_ns: 558_577_123_456,
+            process: ProcessKey { tgid: 4712, start_ns: 0x5f2c_9f31 },
+            tid: 4712,
+            ppid: 4711,
+            agent: AgentId(1),
+            cgroup: CgroupId(41233),
+            uid: 1001,
+            euid: 1001,
+            comm,
+            outcome: Outcome(0),
+            flags: 0,
+            operation,
+            cpu: 0,
+            seq: 1,
+            lost_before: 0,
+            detail,
+        },
+        agent: Agent { id: AgentId(1), name: "claude-code".into(), session: "7f3a9c1e".into() },
+        process: process(4712, 0x5f2c_9f31, 1, "/usr/bin/curl"),
+        parent: Some(process(4711, 0x5f2c_91a0, 2, "/usr/bin/bash")),
+    }
+}
+
+pub(crate) fn open(path_bytes: &[u8], open_flags: u64) -> Detail {
+    Detail::Open(Open {
+        path: path(path_bytes),
+        asked: text(path_bytes),
+        file: FileId { major: 8, minor: 1, ino: 77, mode: 0o100_644, nlink: 1 },
+        open_flags,
+        create_mode: 0o644,
+        created: false,
+    })
+}
+
+pub(crate) fn connect(peer: Peer) -> Detail {
+    Detail::Connect(Connect {
+        peer,
+        local: Some("10.0.3.17:51514".parse().unwrap()),
+        differs: false,
+        from_kernel: true,
+        family: 2,
+        sock_type: 1,
+        protocol: 6,
+        fd: 5,
+    })
+}
+
+/// One operation of each kind, in the order of [`Kind::ALL`].
+pub(crate) fn every_kind() -> Vec<Sample> {
+    let moved = || Cgroup { to: CgroupId(7), path: text(b"/elsewhere"), mover_tgid: 4711, born: false };
+    Kind::ALL
+        .into_iter()
+        .map(|kind| match kind {
+            Kind::Exec => sample("execve", Detail::Exec(program("/usr/bin/curl", b"curl\0-s\0https://example.com/i.sh\0"))),
+            Kind::Fork => sample(
+                "fork",
+                Detail::Fork(crate::event::Fork {
+                    child: ProcessKey { tgid: 4713, start_ns: 0x5f2c_a001 },
+                    child_ppid: 4712,
+                    child_cgroup: CgroupId(41233),
+                }),
+            ),
+            Kind::Exit => sample("exit", Detail::Exit(Exit { status: 0 })),
+            Kind::Open => sample("openat", open(b"/home/agent/.aws/credentials", 0o2_000_000)),
+            Kind::Connect => sample("connect", connect(Peer::Inet("93.184.215.14:443".parse().unwrap()))),
+            Kind::Unlink => sample(
+                "unlinkat",
+                Detail::Unlink(Unlink {
+                    path: Path { trust: PathTrust::Joined, ..path(b"/work/repo/src/main.rs") },
+                    asked: text(b"src/main.rs"),
+                    asked_at_enter: None,
+                    directory: false,
+                }),
+            ),
+            Kind::Identity => sample(
+                "setuid",
+                Detail::Identity(Identity { args: [0, 0, 0], uids: [1001; 4], gids: [1001; 4], cap_effective: 0, cap_permitted: 0 }),
+            ),
+            Kind::CgroupLeave => sample("cgroup_leave", Detail::CgroupLeave(moved())),
+            Kind::CgroupJoin => sample("cgroup_join", Detail::CgroupJoin(moved())),
+            Kind::ProcessSeen => sample("process_seen", Detail::ProcessSeen(program("/usr/bin/curl", b""))),
+        })
+        .collect()
+}
+
+pub(crate) fn rule<'a>(tags: &'a [String], level: u8, action: &'a str) -> MatchView<'a> {
+    MatchView {
+        id: "cred-file-read",
+        title: "Credential file read by an agent",
+        level,
+        class: Some("credentials"),
+        action,
+        observed: false,
+        tags,
+        count: None,
+    }
+}
+
+pub(crate) fn breaker(agent: &Agent) -> BreakerView<'_> {
+    BreakerView {
+        timestamp_ns: 558_577_123_456,
+        agent,
+        action: Command::Freeze,
+        by: "rule:cred-exfil",
+        reason: "Credential read then connect",
+        command: "c-31",
+        process: Some(ProcessRef { key: ProcessKey { tgid: 4712, start_ns: 0x5f2c_9f31 }, execs: 1 }),
+        cgroup: "/agents.slice/claude-7f3a.scope",
+        latency: Duration::from_micros(3105),
+        tasks: Some(14),
+        verified: Some(true),
+        error: None,
+    }
+}

@@ -1,0 +1,380 @@
+//! The engine: one thread that takes each record from bytes to response, then tells of it.
+//!
+//! It owns every stage's state, so that nothing is locked, and never waits for the log, the screen or the network. Not
+//! for: what a stage does; what follows a verdict stands in `super::verdict`.
+
+use super::clock::{boot_ns, wall_clock};
+use super::escaped;
+use super::message::{Mailbox, Message, MonitorError, Orderer};
+use super::outputs::{Closed, Outputs};
+use super::recorder::Recorder;
+use super::settings::Settings;
+use super::tally::Tally;
+use super::verdict::Verdicts;
+use crate::agents::{AgentCgroups, Entry, Register, State};
+use crate::cgroup::{Mount, WalkLimits};
+use crate::event::{AgentId, CgroupId, Detail, Event, decode};
+use crate::log::{Counters, Host, Lifecycle, Loss};
+use crate::process::{Operation, ProcessTable};
+use crate::response::{BreakerReport, Command};
+use crate::rules::{self, Match, RuleSet};
+use crate::sensor::Sensor;
+use crate::sensor::ring::Frames;
+use crate::sensor::stats::KernelStats;
+use crate::view::{Losses, Summary};
+use anyhow::Context;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Records taken before messages are looked at again.
+const BATCH: usize = 1024;
+/// Time between two looks at counters and agents.
+const TICK: Duration = Duration::from_secs(1);
+/// Longest sleep without work.
+const PARK: Duration = Duration::from_millis(100);
+/// How long the end waits for orders that are still being verified.
+const VERIFY_WAIT: Duration = Duration::from_secs(3);
+
+/// What is left of a monitor that has stopped.
+#[derive(Default)]
+pub struct Finished {
+    /// What the run did, when it was asked for.
+    pub summary: Option<Summary>,
+    /// What was lost, by place and kind.
+    pub losses: Losses,
+    /// The probes' counters at the end.
+    pub kernel: KernelStats,
+    /// What the log did.
+    pub log: Option<Arc<Counters>>,
+}
+
+/// The state of the pipeline.
+pub struct Engine {
+    sensor: Sensor,
+    messages: Receiver<Message>,
+    mount: Mount,
+    register: Register,
+    table: ProcessTable,
+    rules: rules::Engine,
+    verdicts: Verdicts,
+    outputs: Outputs,
+    recorder: Recorder,
+    tally: Tally,
+    matches: Vec<Match>,
+    /// Boot time of the last event.
+    last_event_ns: u64,
+    next_tick: Instant,
+    finishing: Option<(String, Instant)>,
+}
+
+impl Engine {
+    /// Puts the stages together.
+    pub fn new(settings: Settings, sensor: Sensor, mailbox: Mailbox, messages: Receiver<Message>) -> anyhow::Result<Self> {
+        let host = Host::read().context("cannot read the machine's name and boot id")?;
+        let outputs = Outputs::open(settings.log, settings.screen, settings.summary, settings.mode, &host, wall_clock())?;
+        let verdicts = Verdicts::new(settings.mode, mailbox, sensor.members())?;
+        let recorder = Recorder::new(settings.metrics, settings.health, &settings.rules);
+        Ok(Self {
+            sensor,
+            messages,
+            mount: Mount::find()?,
+            register: Register::new(),
+            table: ProcessTable::new(),
+            rules: rules::Engine::new(settings.rules),
+            verdicts,
+            outputs,
+            recorder,
+            tally: Tally::default(),
+            matches: Vec::new(),
+            last_event_ns: 0,
+            next_tick: Instant::now(),
+            finishing: None,
+        })
+    }
+
+    /// Runs until told to finish.
+    pub fn run(mut self, mut frames: Frames) -> Finished {
+        crate::priority::raise();
+        let digest = self.rules.rules().digest();
+        let rules = self.rules.rules().len() as u64;
+        self.outputs.lifecycle(boot_ns(), &Lifecycle::Start { rules_digest: &digest, rules });
+        loop {
+            let taken = self.take_frames(&mut frames);
+            self.take_messages();
+            if Instant::now() >= self.next_tick {
+                self.tick(&frames);
+            }
+            if taken == BATCH {
+                continue;
+            }
+            self.outputs.flush();
+            if self.may_end(&frames) {
+                return self.finish();
+            }
+            std::thread::park_timeout(PARK);
+        }
+    }
+
+    /// Ends without having run.
+    pub fn abandon(self) -> Finished {
+        Finished::default()
+    }
+
+    fn may_end(&self, frames: &Frames) -> bool {
+        let Some((_, since)) = &self.finishing else { return false };
+        frames.is_empty() && (self.verdicts.all_reported() || since.elapsed() > VERIFY_WAIT)
+    }
+
+    fn take_frames(&mut self, frames: &mut Frames) -> usize {
+        let mut taken = 0;
+        while taken < BATCH
+            && let Some(frame) = frames.next()
+        {
+            self.record(&frame);
+            taken += 1;
+        }
+        if taken > 0 {
+            self.recorder.latency(Duration::from_nanos(boot_ns().saturating_sub(self.last_event_ns)));
+        }
+        taken
+    }
+
+    fn record(&mut self, frame: &Bytes) {
+        match decode::decode(frame) {
+            Ok(event) => self.event(&event),
+            Err(error) => {
+                self.tally.undecodable(decode::kind_number(frame));
+                tracing::error!("a record of the probes cannot be decoded: {error}");
+            }
+        }
+    }
+
+    /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
+    fn event(&mut self, event: &Event) {
+        self.last_event_ns = event.timestamp_ns;
+        self.tally.received(event.kind());
+        self.table.apply(event);
+        self.revive(event);
+        let (Some(entry), Some(process)) = (self.register.get(event.agent), self.table.get(event.process)) else {
+            // An agent that is no longer watched, whose processes still ran: its records were on their way.
+            self.tally.unclaimed();
+            return;
+        };
+        let op = Operation { event, agent: &entry.agent, process, parent: self.table.parent(process) };
+        self.matches.clear();
+        self.rules.evaluate(&op, &mut self.matches);
+        if !self.matches.is_empty() {
+            let outside = || self.table.living().filter(|p| p.agent == event.agent && p.outside).map(|p| p.key).collect();
+            let state = self.verdicts.respond(&op, entry, &self.matches, &self.mount, outside, &self.recorder);
+            self.outputs.operation(&op, &self.matches);
+            if let Some(state) = state {
+                self.register.set_state(event.agent, state, SystemTime::now());
+            }
+        } else {
+            self.outputs.operation(&op, &[]);
+        }
+    }
+
+    /// A killed agent that has a process which is younger than its kill runs again: its unit was restarted.
+    fn revive(&mut self, event: &Event) {
+        if matches!(event.detail, Detail::Exit(_)) || !self.verdicts.is_after_kill(event) {
+            return;
+        }
+        if self.register.set_state(event.agent, State::Running, SystemTime::now()) {
+            self.verdicts.forget(event.agent);
+        }
+    }
+
+    fn take_messages(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.message(message);
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        // Who asked may have gone away: then nobody wants the answer.
+        match message {
+            Message::Watch { name, session, cgroups, reply } => drop(reply.send(self.watch(&name, &session, cgroups))),
+            Message::Unwatch { agent, reply } => {
+                self.unwatch(agent);
+                let _ = reply.send(());
+            }
+            Message::Reload { rules, reply } => {
+                self.reload(*rules);
+                let _ = reply.send(());
+            }
+            Message::Order { agent, command, by, reply } => {
+                if let Some(entry) = self.register.get(agent) {
+                    let outside = self.table.living().filter(|p| p.agent == agent && p.outside).map(|p| p.key).collect();
+                    let state = self.verdicts.order(entry, command, &by, &self.mount, outside);
+                    self.register.set_state(agent, state, SystemTime::now());
+                }
+                let _ = reply.send(());
+            }
+            Message::EndOutside { agent, reply } => drop(reply.send(self.end_outside(agent))),
+            Message::IsSettled(reply) => drop(reply.send(self.verdicts.all_reported())),
+            Message::Report(report) => self.report(&report),
+            Message::ReopenLog(reply) => {
+                self.outputs.reopen();
+                let _ = reply.send(());
+            }
+            Message::Detach { reply } => {
+                let agents: Vec<AgentId> = self.register.iter().map(|entry| entry.agent.id).collect();
+                for agent in agents {
+                    self.stop_watching(agent);
+                }
+                let _ = reply.send(());
+            }
+            Message::Finish { reason } => self.finishing = Some((reason, Instant::now())),
+        }
+    }
+
+    /// Tells what became of an order. A kill that is not proved is not done: the next match strikes again.
+    fn report(&mut self, report: &BreakerReport) {
+        self.verdicts.report(report, &self.register, &mut self.outputs, &self.recorder);
+        if report.command == Command::Kill && !report.is_verified() {
+            self.verdicts.forget(report.agent);
+            self.register.set_state(report.agent, State::Running, SystemTime::now());
+        }
+    }
+
+    fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups) -> Result<AgentId, MonitorError> {
+        let roots = cgroups.clone();
+        let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
+        for error in errors {
+            tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
+        }
+        let watched = self.sensor.watch(id, || list(&roots));
+        self.update_probes();
+        self.next_tick = Instant::now();
+        match watched {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.unwatch(id);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// By the kernel's list: the record of a move may still be on its way.
+    fn end_outside(&mut self, agent: AgentId) -> usize {
+        let Some(entry) = self.register.get(agent) else { return 0 };
+        let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
+        let left = outside.len();
+        if left > 0 {
+            let by = Orderer { uid: rustix::process::getuid().as_raw(), reason: "the session is over".to_owned() };
+            let state = self.verdicts.order(entry, Command::Kill, &by, &self.mount, outside);
+            self.register.set_state(agent, state, SystemTime::now());
+        }
+        left
+    }
+
+    fn stop_watching(&mut self, agent: AgentId) {
+        if let Err(error) = self.sensor.unwatch(agent) {
+            tracing::error!("cannot stop watching: {error}");
+        }
+        self.update_probes();
+    }
+
+    fn unwatch(&mut self, agent: AgentId) {
+        self.stop_watching(agent);
+        self.rules.forget(agent);
+        self.verdicts.forget(agent);
+        if let Some((_, errors)) = self.register.unwatch(agent) {
+            // A cgroup that is gone has no mark to remove.
+            for error in errors.iter().filter(|error| !error.is_gone()) {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
+    fn reload(&mut self, rules: Result<RuleSet, String>) {
+        let error = match rules {
+            Ok(rules) => {
+                self.recorder.rules(&rules);
+                self.rules = rules::Engine::new(rules);
+                None
+            }
+            Err(error) => {
+                self.recorder.reloaded(false);
+                Some(error)
+            }
+        };
+        let (digest, rules) = (self.rules.rules().digest(), self.rules.rules().len() as u64);
+        self.outputs.rules_changed(&digest);
+        self.outputs.lifecycle(boot_ns(), &Lifecycle::Reload { rules_digest: &digest, rules, error: error.as_deref() });
+    }
+
+    fn update_probes(&self) {
+        self.recorder.probes(self.sensor.attached());
+    }
+
+    /// Counters, losses, states: once a second.
+    fn tick(&mut self, frames: &Frames) {
+        self.next_tick = Instant::now() + TICK;
+        self.sensor.flush_messages();
+        self.account();
+        self.see_states();
+        self.recorder.tick(frames, &self.register, &self.table);
+        if let Some(counters) = self.outputs.log_counters() {
+            self.recorder.log(&counters);
+        }
+    }
+
+    /// What somebody froze or thawed by hand.
+    fn see_states(&mut self) {
+        let frozen = |entry: &Entry| entry.cgroups.roots().iter().all(|root| root.frozen().unwrap_or(false));
+        let living = self.register.iter().filter(|entry| entry.state != State::Killed);
+        let states: Vec<(AgentId, State)> =
+            living.map(|entry| (entry.agent.id, if frozen(entry) { State::Frozen } else { State::Running })).collect();
+        for (agent, state) in states {
+            self.register.set_state(agent, state, SystemTime::now());
+        }
+    }
+
+    /// Reads the probes' counters; what was lost since the last time becomes a gap record.
+    fn account(&mut self) {
+        match self.sensor.stats() {
+            Ok(kernel) => self.tally.kernel(kernel),
+            Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
+        }
+        self.tally.screen(self.outputs.take_screen_dropped());
+        self.recorder.tally(&self.tally);
+        let losses = self.tally.take_losses();
+        if !losses.is_empty() {
+            self.outputs.gap(boot_ns(), &losses);
+        }
+    }
+
+    fn finish(mut self) -> Finished {
+        self.account();
+        let reason = self.finishing.take().map(|(reason, _)| reason).unwrap_or_default();
+        self.outputs.lifecycle(boot_ns(), &Lifecycle::Stop { reason: &reason });
+        let agents: Vec<AgentId> = self.register.iter().map(|entry| entry.agent.id).collect();
+        for agent in agents {
+            self.unwatch(agent);
+        }
+        let Closed { summary, log, screen_dropped } = self.outputs.close();
+        if let Some(log) = &log {
+            self.recorder.log(log);
+        }
+        let mut losses = self.tally.losses();
+        let unwritten = log.as_ref().map_or(0, |log| log.dropped_lines.load(Ordering::Relaxed));
+        losses.counts.push(Loss { stage: "log_write", kind: None, count: unwritten });
+        losses.counts.push(Loss { stage: "screen", kind: None, count: screen_dropped });
+        Finished { summary, losses, kernel: self.tally.into_kernel(), log }
+    }
+}
+
+/// Every cgroup of an agent, nested ones included.
+fn list(cgroups: &AgentCgroups) -> Vec<CgroupId> {
+    let mut ids = Vec::new();
+    for root in cgroups.roots() {
+        ids.push(root.id());
+        ids.extend(root.descendants(WalkLimits::default()).0.into_iter().map(|(id, _)| id));
+    }
+    ids
+}

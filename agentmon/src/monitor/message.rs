@@ -1,0 +1,138 @@
+//! What the engine can be told by other threads, and how they reach it.
+//!
+//! One closed list, so that everything that can happen to the engine is an event, a message or a tick. Not for: records
+//! (they come through `crate::sensor::ring`).
+
+use crate::agents::AgentCgroups;
+use crate::event::AgentId;
+use crate::response::{BreakerReport, Command};
+use crate::rules::RuleSet;
+use crate::sensor::SensorError;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use thiserror::Error;
+
+/// Messages that may wait; who sends beyond that waits, and it is never the engine.
+const MESSAGES_MAX: usize = 256;
+
+/// Why the monitor did not do what it was told.
+#[derive(Debug, Error)]
+pub enum MonitorError {
+    /// The kernel side refused.
+    #[error(transparent)]
+    Sensor(#[from] SensorError),
+    /// The engine thread has ended.
+    #[error("the engine thread has ended; see the messages before this one")]
+    EngineGone,
+}
+
+/// A person who gave an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orderer {
+    /// User id.
+    pub uid: u32,
+    /// The reason given.
+    pub reason: String,
+}
+
+/// Where an answer goes.
+pub type Reply<T> = SyncSender<T>;
+
+/// Everything the engine can be told.
+pub enum Message {
+    /// Begin to watch.
+    Watch {
+        /// The agent's name.
+        name: String,
+        /// Its session.
+        session: String,
+        /// Where it is.
+        cgroups: AgentCgroups,
+        /// Its number, or why not.
+        reply: Reply<Result<AgentId, MonitorError>>,
+    },
+    /// Stop watching.
+    Unwatch {
+        /// Which agent.
+        agent: AgentId,
+        /// When done.
+        reply: Reply<()>,
+    },
+    /// New rules, or why there are none.
+    Reload {
+        /// The rules.
+        rules: Box<Result<RuleSet, String>>,
+        /// When done.
+        reply: Reply<()>,
+    },
+    /// A person's order.
+    Order {
+        /// Against whom.
+        agent: AgentId,
+        /// What.
+        command: Command,
+        /// By whom.
+        by: Orderer,
+        /// When it was written.
+        reply: Reply<()>,
+    },
+    /// Kill what an agent has outside its cgroups: its session is over.
+    EndOutside {
+        /// Which agent.
+        agent: AgentId,
+        /// How many there were.
+        reply: Reply<usize>,
+    },
+    /// What became of an order.
+    Report(BreakerReport),
+    /// Whether every order has been verified, or given up.
+    IsSettled(Reply<bool>),
+    /// Open the log file anew.
+    ReopenLog(Reply<()>),
+    /// Watch nothing any more; records that were made until now will still come.
+    Detach {
+        /// When done.
+        reply: Reply<()>,
+    },
+    /// No record will come any more: write what there is and end.
+    Finish {
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+/// The way to the engine: sends, and wakes it.
+#[derive(Clone)]
+pub struct Mailbox {
+    sender: SyncSender<Message>,
+    engine: Arc<OnceLock<Thread>>,
+}
+
+impl Mailbox {
+    /// A mailbox and its other end.
+    pub fn new() -> (Self, Receiver<Message>) {
+        let (sender, receiver) = sync_channel(MESSAGES_MAX);
+        (Self { sender, engine: Arc::default() }, receiver)
+    }
+
+    /// Says which thread to wake.
+    pub fn wakes(&self, thread: Thread) {
+        self.engine.get_or_init(|| thread).unpark();
+    }
+
+    /// Sends without waiting for an answer; a message to an engine that has ended is of no use to anybody.
+    pub fn send(&self, message: Message) {
+        let _ = self.sender.send(message);
+        if let Some(engine) = self.engine.get() {
+            engine.unpark();
+        }
+    }
+
+    /// Sends and waits for the answer.
+    pub fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, MonitorError> {
+        let (reply, answer) = sync_channel(1);
+        self.send(message(reply));
+        answer.recv().map_err(|_| MonitorError::EngineGone)
+    }
+}

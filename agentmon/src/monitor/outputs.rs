@@ -1,0 +1,248 @@
+//! Everything the engine says about what happened: log lines, live lines, the summary.
+//!
+//! Lines are formatted on the engine's thread, after the response, and handed on in chunks; one formatted line serves
+//! the log and the JSON screen. Nothing here waits. Not for: what a line looks like (`crate::log`, `crate::view`).
+
+use super::screen::{Screen, ScreenMode};
+use crate::config::Mode;
+use crate::event::WallClock;
+use crate::log::{
+    BreakerView, Chunk, Counters, FindingView, Format, Host, Lifecycle, LogHandle, LogWriter, Loss, MatchView, ProcessRef, Segment,
+    WriterConfig,
+};
+use crate::process::Operation;
+use crate::rules::{Action, Match};
+use crate::view::{Compact, Summary};
+use anyhow::Context;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Bytes of lines that are gathered before they are handed on while the engine is busy.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Where lines go.
+pub struct Outputs {
+    /// Present when anything wants JSON.
+    json: Option<Json>,
+    compact: Option<(Compact, Vec<u8>)>,
+    log: Option<(LogHandle, LogWriter)>,
+    screen: Option<Screen>,
+    summary: Option<Summary>,
+    screen_dropped: u64,
+    segment: Segment,
+    mode: Mode,
+}
+
+struct Json {
+    format: Format,
+    lines: Vec<u8>,
+    /// Sequence number of the first line in `lines`.
+    first: u64,
+}
+
+/// What is left when the outputs are closed.
+#[derive(Default)]
+pub struct Closed {
+    /// What the run did.
+    pub summary: Option<Summary>,
+    /// What the log did.
+    pub log: Option<Arc<Counters>>,
+    /// Live lines that were dropped since they were last asked for.
+    pub screen_dropped: u64,
+}
+
+impl Outputs {
+    /// Opens the log and starts the threads.
+    pub fn open(
+        log: Option<WriterConfig>,
+        screen: Option<ScreenMode>,
+        summary: bool,
+        mode: Mode,
+        host: &Host,
+        clock: WallClock,
+    ) -> anyhow::Result<Self> {
+        let wants_json = log.is_some() || screen == Some(ScreenMode::Json);
+        let json = wants_json.then(|| Json { format: Format::new(host, clock), lines: Vec::new(), first: 0 });
+        let compact = match screen {
+            Some(ScreenMode::Compact { colour, all }) => Some((Compact::new(clock, colour, all), Vec::new())),
+            Some(ScreenMode::Json) | None => None,
+        };
+        Ok(Self {
+            json,
+            compact,
+            segment: log.as_ref().map(|config| config.segment.clone()).unwrap_or_default(),
+            log: log.map(LogWriter::start).transpose()?,
+            screen: screen.map(|_| Screen::start()).transpose().context("cannot start the screen thread")?,
+            summary: summary.then(Summary::new),
+            screen_dropped: 0,
+            mode,
+        })
+    }
+
+    /// What the log has done so far.
+    pub fn log_counters(&self) -> Option<Arc<Counters>> {
+        self.log.as_ref().map(|(_, writer)| writer.counters())
+    }
+
+    /// Live lines dropped because their reader was too far behind, since the last call.
+    pub fn take_screen_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.screen_dropped)
+    }
+
+    /// An operation and the rules that matched it.
+    pub fn operation(&mut self, op: &Operation<'_>, matches: &[Match]) {
+        let views: Vec<MatchView<'_>> = matches.iter().map(|found| view(found, self.mode)).collect();
+        if let Some(json) = &mut self.json {
+            json.write(|format, out| {
+                let event = format.next_sequence();
+                format.operation(op, &views, out);
+                views.iter().filter(|view| view.count.is_some()).for_each(|view| finding(format, op, view, event, out));
+            });
+        }
+        if let Some((compact, out)) = &mut self.compact {
+            compact.operation(op, &views, out);
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.operation(op, &views);
+        }
+        if self.buffered() > CHUNK_BYTES {
+            self.flush();
+        }
+    }
+
+    /// What the breaker did.
+    pub fn breaker(&mut self, breaker: &BreakerView<'_>) {
+        if let Some(json) = &mut self.json {
+            json.write(|format, out| format.breaker(breaker, out));
+        }
+        if let Some((compact, out)) = &mut self.compact {
+            compact.breaker(breaker, out);
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.breaker(breaker);
+        }
+        self.flush();
+    }
+
+    /// Events that were lost.
+    pub fn gap(&mut self, timestamp_ns: u64, losses: &[Loss]) {
+        if let Some(json) = &mut self.json {
+            json.write(|format, out| format.gap(timestamp_ns, losses, out));
+        }
+        if let Some((compact, out)) = &mut self.compact {
+            compact.gap(timestamp_ns, losses, out);
+        }
+    }
+
+    /// What became of the monitor itself.
+    pub fn lifecycle(&mut self, timestamp_ns: u64, life: &Lifecycle<'_>) {
+        if let Some(json) = &mut self.json {
+            json.write(|format, out| format.lifecycle(timestamp_ns, life, out));
+        }
+    }
+
+    /// What the next file of the log says about the rules.
+    pub fn rules_changed(&mut self, digest: &str) {
+        if let Some((_, writer)) = &self.log {
+            self.segment.rules_digest = digest.to_owned();
+            writer.set_segment(self.segment.clone());
+        }
+    }
+
+    /// Asks the log to open its file anew.
+    pub fn reopen(&self) {
+        if let Some((_, writer)) = &self.log {
+            writer.reopen();
+        }
+    }
+
+    fn buffered(&self) -> usize {
+        self.json.as_ref().map_or(0, |json| json.lines.len()) + self.compact.as_ref().map_or(0, |(_, out)| out.len())
+    }
+
+    /// Hands on what was gathered.
+    pub fn flush(&mut self) {
+        if let Some(json) = &mut self.json
+            && !json.lines.is_empty()
+        {
+            let chunk = json.take();
+            let bytes = chunk.bytes.clone();
+            let lines = chunk.lines();
+            if let Some((handle, writer)) = &mut self.log {
+                writer.counters().truncated_lines.store(json.format.shortened(), std::sync::atomic::Ordering::Relaxed);
+                handle.send(chunk);
+            }
+            if self.compact.is_none() {
+                send(self.screen.as_ref(), bytes, lines, &mut self.screen_dropped);
+            }
+        }
+        if let Some((_, out)) = &mut self.compact
+            && !out.is_empty()
+        {
+            let lines = out.iter().filter(|b| **b == b'\n').count() as u64;
+            send(self.screen.as_ref(), Bytes::from(std::mem::take(out)), lines, &mut self.screen_dropped);
+        }
+    }
+
+    /// Writes everything and ends the threads.
+    pub fn close(mut self) -> Closed {
+        self.flush();
+        let screen_dropped = self.screen_dropped + self.screen.take().map_or(0, Screen::stop);
+        let log = self.log.take().map(|(handle, writer)| {
+            drop(handle);
+            writer.stop()
+        });
+        Closed { summary: self.summary, log, screen_dropped }
+    }
+}
+
+impl Json {
+    fn write(&mut self, line: impl FnOnce(&mut Format, &mut Vec<u8>)) {
+        if self.lines.is_empty() {
+            self.first = self.format.next_sequence();
+        }
+        line(&mut self.format, &mut self.lines);
+    }
+
+    fn take(&mut self) -> Chunk {
+        let sequences = self.first..self.format.next_sequence();
+        Chunk { bytes: Bytes::from(std::mem::take(&mut self.lines)), sequences }
+    }
+}
+
+fn send(screen: Option<&Screen>, bytes: Bytes, lines: u64, dropped: &mut u64) {
+    if let Some(screen) = screen
+        && !screen.send(bytes)
+    {
+        *dropped += lines;
+    }
+}
+
+/// A rule that counts has found something: a record of its own beside the event that completed it.
+fn finding(format: &mut Format, op: &Operation<'_>, rule: &MatchView<'_>, event: u64, out: &mut Vec<u8>) {
+    let message = format!("{}: {} by {}/{}", rule.title, rule.count.unwrap_or_default(), op.agent.name, op.agent.session);
+    let view = FindingView {
+        timestamp_ns: op.event.timestamp_ns,
+        agent: op.agent,
+        rule: *rule,
+        message: &message,
+        process: Some(ProcessRef { key: op.event.process, execs: op.process.execs }),
+        related: &[event],
+    };
+    format.finding(&view, out);
+}
+
+/// A match as lines show it.
+fn view(found: &Match, mode: Mode) -> MatchView<'_> {
+    let rule = &*found.rule;
+    MatchView {
+        id: &rule.id,
+        title: &rule.title,
+        level: rule.level as u8 + 1,
+        class: rule.class.as_deref(),
+        action: rule.action.name(),
+        observed: mode == Mode::Observe && !matches!(rule.action, Action::Log | Action::Alert),
+        tags: &rule.tags,
+        count: found.count,
+    }
+}

@@ -1,0 +1,114 @@
+//! Brings what the engine knows into the metrics: counts at once a second, matches and actions as they happen.
+//!
+//! Not for: names and labels (`crate::metrics`).
+
+use super::tally::Tally;
+use crate::agents::Register;
+use crate::event::Kind;
+use crate::log::Counters;
+use crate::metrics::serve::Health;
+use crate::metrics::{Metrics, Stage, Trigger, set_total};
+use crate::process::ProcessTable;
+use crate::response::{BreakerReport, Command};
+use crate::rules::{Rule, RuleSet};
+use crate::sensor::ring::{BACKLOG_RECORDS, Frames};
+use prometheus::IntCounter;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+/// The engine's handles.
+pub struct Recorder {
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    /// By rule id.
+    matches: HashMap<String, IntCounter>,
+}
+
+impl Recorder {
+    /// Handles for these rules.
+    pub fn new(metrics: Arc<Metrics>, health: Arc<Health>, rules: &RuleSet) -> Self {
+        metrics.engine_queue.capacity.set(i64::try_from(BACKLOG_RECORDS).unwrap_or(i64::MAX));
+        let mut recorder = Self { metrics, health, matches: HashMap::new() };
+        recorder.rules(rules);
+        recorder
+    }
+
+    /// Other rules are in force.
+    pub fn rules(&mut self, rules: &RuleSet) {
+        let names = || rules.rules().iter().map(|rule| (rule.id.as_str(), rule.level.name()));
+        let counters = self.metrics.set_rules(&rules.digest(), names());
+        self.matches = names().map(|(id, _)| id.to_owned()).zip(counters).collect();
+        self.metrics.rules_skipped.set(i64::try_from(rules.skipped()).unwrap_or(i64::MAX));
+        self.reloaded(true);
+    }
+
+    /// Configuration and rules were read again.
+    pub fn reloaded(&self, successful: bool) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.metrics.set_reload(successful, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// A rule matched.
+    pub fn matched(&self, rule: &Rule) {
+        if let Some(counter) = self.matches.get(&rule.id) {
+            counter.inc();
+        }
+    }
+
+    /// An action was worked out and not carried out.
+    pub fn observed(&self, command: Command) {
+        self.metrics.breaker.observed(command, Trigger::Rule);
+    }
+
+    /// An order has ended.
+    pub fn acted(&self, report: &BreakerReport, trigger: Trigger) {
+        self.metrics.breaker.report(report, trigger);
+    }
+
+    /// An event was handled this long after it happened.
+    pub fn latency(&self, latency: Duration) {
+        self.metrics.event_latency.observe(latency.as_secs_f64());
+    }
+
+    /// Probes attached, and how many should be.
+    pub fn probes(&self, (attached, expected): (usize, usize)) {
+        self.metrics.programs_attached.set(i64::try_from(attached).unwrap_or(i64::MAX));
+        self.metrics.programs_expected.set(i64::try_from(expected).unwrap_or(i64::MAX));
+    }
+
+    /// The engine runs; what its stages hold.
+    pub fn tick(&self, frames: &Frames, register: &Register, table: &ProcessTable) {
+        self.health.beat();
+        self.metrics.engine_queue.depth.set(i64::try_from(frames.len()).unwrap_or(i64::MAX));
+        self.metrics.ring_bytes.set(i64::try_from(frames.ring_bytes()).unwrap_or(i64::MAX));
+        self.metrics.ring_capacity_bytes.set(i64::try_from(frames.ring_capacity_bytes()).unwrap_or(i64::MAX));
+        self.metrics.set_agents(register.counts());
+        self.metrics.processes.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
+        set_total(&self.metrics.processes_evicted, table.evicted());
+    }
+
+    /// Records received and lost.
+    pub fn tally(&self, tally: &Tally) {
+        for kind in Kind::ALL {
+            set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
+            set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
+        }
+        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable);
+        set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
+        set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
+        self.metrics.probe_errors.set_totals(&tally.kernel.errors);
+    }
+
+    /// What the log has done.
+    pub fn log(&self, log: &Counters) {
+        let total = |counter: &IntCounter, value: &std::sync::atomic::AtomicU64| set_total(counter, value.load(Ordering::Relaxed));
+        total(&self.metrics.log_lines, &log.lines);
+        total(&self.metrics.log_bytes, &log.bytes);
+        total(&self.metrics.log_truncated_lines, &log.truncated_lines);
+        total(&self.metrics.log_dropped_lines, &log.dropped_lines);
+        total(&self.metrics.log_errors, &log.write_errors);
+        total(self.metrics.dropped.at(Stage::LogWrite), &log.dropped_lines);
+    }
+}

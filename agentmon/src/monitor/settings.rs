@@ -1,0 +1,52 @@
+//! What a monitor is started with: the meaning of flags and configuration, without where it was typed.
+//!
+//! Not for: parsing or defaults of files (`crate::config`).
+
+use super::ScreenMode;
+use crate::config::{Config, Mode};
+use crate::log::{Host, Segment, WriterConfig};
+use crate::metrics::Metrics;
+use crate::metrics::serve::Health;
+use crate::rules::RuleSet;
+use crate::sensor::SensorConfig;
+use crate::sensor::programs::PROBES;
+use anyhow::Context;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How to run a monitor.
+pub struct Settings {
+    /// The kernel side.
+    pub sensor: SensorConfig,
+    /// What to match.
+    pub rules: RuleSet,
+    /// Whether verdicts are carried out.
+    pub mode: Mode,
+    /// The log file, if one is wanted.
+    pub log: Option<WriterConfig>,
+    /// Live lines on standard output, if they are wanted.
+    pub screen: Option<ScreenMode>,
+    /// Whether the summary of the run will be asked for.
+    pub summary: bool,
+    /// Where to count.
+    pub metrics: Arc<Metrics>,
+    /// Where to say that the engine runs.
+    pub health: Arc<Health>,
+}
+
+/// The log in `dir`, with this host, these rules and the probes in the first line of each file.
+///
+/// # Errors
+/// When the machine's name or boot id cannot be read.
+pub fn writer_config(dir: &Path, config: &Config, rules: &RuleSet) -> anyhow::Result<WriterConfig> {
+    let host = Host::read().context("cannot read the machine's name and boot id")?;
+    let segment = Segment {
+        kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
+        rules_digest: rules.digest(),
+        programs: PROBES.iter().map(|probe| probe.program.to_owned()).collect(),
+    };
+    let mut writer = WriterConfig::new(dir.join("events.jsonl"), host, segment);
+    writer.max_bytes = config.log.max_bytes;
+    writer.max_total_bytes = config.log.max_total_bytes;
+    Ok(writer)
+}

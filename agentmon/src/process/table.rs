@@ -1,0 +1,187 @@
+//! Storage of the process table: applying events, and the bounds.
+
+use super::Process;
+use crate::event::{Detail, Event, Exec, ProcessKey};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Most processes kept, living ones included; the oldest ended ones go first, then the oldest living ones.
+pub const PROCESSES_MAX: usize = 32_768;
+/// Ended processes that are kept because children and late events may still refer to them.
+pub const EXITED_KEPT: usize = 4_096;
+
+/// Bytes of one process's arguments that are kept for its later events; the exec event itself has them all.
+pub const ARGV_KEPT: usize = 4 * 1024;
+/// Most bytes of paths and arguments that all processes hold together; the oldest ended ones go first, then the
+/// oldest living.
+pub const IMAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Every process of every watched agent.
+#[derive(Debug, Default)]
+pub struct ProcessTable {
+    processes: HashMap<ProcessKey, Process>,
+    /// In order of arrival; entries of processes that are gone are skipped.
+    arrived: VecDeque<ProcessKey>,
+    exited: VecDeque<ProcessKey>,
+    /// Bytes that the programs hold.
+    image_bytes: usize,
+    evicted: u64,
+}
+
+impl ProcessTable {
+    /// An empty table.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Folds one event in. Returns the process that did it: as it is now, after a successful exec the new program.
+    pub fn apply(&mut self, event: &Event) -> &Process {
+        self.make_room();
+        self.bring_up_to_date(event);
+        match &event.detail {
+            Detail::Exec(exec) if event.outcome.succeeded() => {
+                self.set_image(event, exec);
+                self.entry(event).execs += 1;
+            }
+            Detail::ProcessSeen(exec) => self.set_image(event, exec),
+            Detail::Fork(fork) => {
+                let creator = self.entry(event);
+                let child = Process {
+                    key: fork.child,
+                    parent: Some(event.process),
+                    ppid: fork.child_ppid,
+                    execs: 0,
+                    exited_ns: None,
+                    ..creator.clone()
+                };
+                self.arrived.push_back(fork.child);
+                self.processes.insert(fork.child, child);
+            }
+            Detail::Exit(_) => {
+                self.entry(event).exited_ns = Some(event.timestamp_ns);
+                self.exited.push_back(event.process);
+            }
+            Detail::CgroupLeave(_) => self.entry(event).outside = true,
+            _ => {}
+        }
+        self.entry(event)
+    }
+
+    /// The process with this identity.
+    #[must_use]
+    pub fn get(&self, key: ProcessKey) -> Option<&Process> {
+        self.processes.get(&key)
+    }
+
+    /// The creator of a process, when it is known.
+    #[must_use]
+    pub fn parent(&self, process: &Process) -> Option<&Process> {
+        self.get(process.parent?)
+    }
+
+    /// Every process that has not ended.
+    pub fn living(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values().filter(|process| process.exited_ns.is_none())
+    }
+
+    /// Entries held now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.processes.is_empty()
+    }
+
+    /// Living processes that had to be forgotten for want of room.
+    #[must_use]
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The ids as this event says them.
+    fn bring_up_to_date(&mut self, event: &Event) {
+        let process = self.entry(event);
+        process.ppid = event.ppid;
+        process.uid = event.uid;
+        process.euid_before = process.euid;
+        process.euid = event.euid;
+    }
+
+    fn set_image(&mut self, event: &Event, exec: &Exec) {
+        let image = exec.detached(ARGV_KEPT);
+        self.image_bytes += image.held_bytes();
+        let before = self.entry(event).image.replace(Arc::new(image));
+        self.let_go(before);
+    }
+
+    /// Counts a program's bytes out, when no other process runs it.
+    fn let_go(&mut self, image: Option<Arc<Exec>>) {
+        if let Some(image) = image.and_then(Arc::into_inner) {
+            self.image_bytes = self.image_bytes.saturating_sub(image.held_bytes());
+        }
+    }
+
+    fn remove(&mut self, key: ProcessKey) -> bool {
+        let Some(process) = self.processes.remove(&key) else { return false };
+        self.let_go(process.image);
+        true
+    }
+
+    /// The process of an event, made known if it is not.
+    fn entry(&mut self, event: &Event) -> &mut Process {
+        let arrived = &mut self.arrived;
+        self.processes.entry(event.process).or_insert_with(|| {
+            arrived.push_back(event.process);
+            Process {
+                key: event.process,
+                parent: None,
+                ppid: event.ppid,
+                agent: event.agent,
+                image: None,
+                outside: false,
+                uid: event.uid,
+                euid: event.euid,
+                euid_before: event.euid,
+                execs: 0,
+                exited_ns: None,
+            }
+        })
+    }
+
+    fn make_room(&mut self) {
+        while self.exited.len() > EXITED_KEPT {
+            self.forget_oldest_exited();
+        }
+        // One event adds two processes at most.
+        while self.processes.len() + 2 > PROCESSES_MAX || (self.image_bytes > IMAGE_BYTES_MAX && !self.processes.is_empty()) {
+            if !self.forget_oldest_exited() {
+                self.forget_oldest_living();
+            }
+        }
+        // Entries of forgotten processes must not pile up behind a long-lived one.
+        if self.arrived.len() > 2 * PROCESSES_MAX {
+            let processes = &self.processes;
+            self.arrived.retain(|key| processes.contains_key(key));
+        }
+    }
+
+    fn forget_oldest_exited(&mut self) -> bool {
+        let Some(key) = self.exited.pop_front() else { return false };
+        self.remove(key);
+        true
+    }
+
+    fn forget_oldest_living(&mut self) {
+        while let Some(key) = self.arrived.pop_front() {
+            if self.remove(key) {
+                self.evicted += 1;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The table as a fold: what each event leaves behind, and the bounds.
+
+use super::ProcessTable;
+use super::table::{EXITED_KEPT, PROCESSES_MAX};
+use crate::event::{AgentId, Cgroup, CgroupId, Detail, Event, Exec, Exit, Fork, Open, Outcome, Path, PathTrust, ProcessKey, Text};
+use bytes::Bytes;
+
+fn key(tgid: u32) -> ProcessKey {
+    ProcessKey { tgid, start_ns: u64::from(tgid) * 10 }
+}
+
+fn event(process: ProcessKey, detail: Detail) -> Event {
+    Event {
+        timestamp_ns: 1,
+        process,
+        tid: process.tgid,
+        ppid: 1,
+        agent: AgentId(1),
+        cgroup: CgroupId(7),
+        uid: 1000,
+        euid: 1000,
+        comm: [0; 16],
+        outcome: Outcome(0),
+        flags: 0,
+        operation: "test",
+        cpu: 0,
+        seq: 1,
+        lost_before: 0,
+        detail,
+    }
+}
+
+fn exec(process: ProcessKey, exe: &'static str) -> Event {
+    let exe = Path { bytes: Bytes::from_static(exe.as_bytes()), trust: PathTrust::Resolved };
+    event(process, Detail::Exec(Exec { exe, ..Exec::default() }))
+}
+
+fn fork(creator: ProcessKey, child: ProcessKey) -> Event {
+    event(creator, Detail::Fork(Fork { child, child_ppid: creator.tgid, child_cgroup: CgroupId(7) }))
+}
+
+fn exit(process: ProcessKey) -> Event {
+    event(process, Detail::Exit(Exit { status: 0 }))
+}
+
+fn exe(table: &ProcessTable, process: ProcessKey) -> Bytes {
+    table.get(process).and_then(|process| process.image.as_ref()).map(|image| image.exe.bytes.clone()).unwrap_or_default()
+}
+
+#[test]
+fn a_child_runs_its_creators_program_until_its_own_exec() {
+    let mut table = ProcessTable::new();
+    table.apply(&exec(key(10), "/bin/sh"));
+    table.apply(&fork(key(10), key(11)));
+    assert_eq!(&exe(&table, key(11))[..], b"/bin/sh");
+    assert_eq!(table.get(key(11)).unwrap().execs, 0);
+    table.apply(&exec(key(11), "/bin/ls"));
+    assert_eq!(&exe(&table, key(11))[..], b"/bin/ls");
+    assert_eq!(&exe(&table, key(10))[..], b"/bin/sh");
+    let child = table.get(key(11)).unwrap();
+    assert_eq!((child.execs, child.parent), (1, Some(key(10))));
+    assert_eq!(table.parent(child).unwrap().key, key(10));
+}
+
+#[test]
+fn a_failed_exec_leaves_the_program() {
+    let mut table = ProcessTable::new();
+    table.apply(&exec(key(10), "/bin/sh"));
+    let failed = Event { outcome: Outcome(-2), ..exec(key(10), "/bin/nothing") };
+    assert_eq!(table.apply(&failed).execs, 1);
+    assert_eq!(&exe(&table, key(10))[..], b"/bin/sh");
+}
+
+#[test]
+fn a_pid_that_is_used_again_is_another_process() {
+    let mut table = ProcessTable::new();
+    table.apply(&exec(key(10), "/bin/sh"));
+    table.apply(&exit(key(10)));
+    let again = ProcessKey { tgid: 10, start_ns: 5_000 };
+    table.apply(&event(again, Detail::Open(Open::default())));
+    assert!(table.get(again).unwrap().image.is_none());
+    assert_eq!(&exe(&table, key(10))[..], b"/bin/sh", "late events still find the old one");
+}
+
+#[test]
+fn the_user_before_an_event_is_known() {
+    let mut table = ProcessTable::new();
+    table.apply(&exec(key(10), "/bin/su"));
+    let changed = Event { euid: 0, ..exit(key(10)) };
+    let process = table.apply(&changed);
+    assert_eq!((process.euid_before, process.euid), (1000, 0));
+}
+
+#[test]
+fn who_left_the_cgroup_is_outside_and_so_are_its_children() {
+    let mut table = ProcessTable::new();
+    table.apply(&fork(key(10), key(11)));
+    let to = Cgroup { to: CgroupId(1), path: Text::default(), mover_tgid: 11, born: false };
+    assert!(table.apply(&event(key(11), Detail::CgroupLeave(to))).outside);
+    table.apply(&fork(key(11), key(12)));
+    assert!(table.get(key(12)).unwrap().outside);
+    assert!(!table.get(key(10)).unwrap().outside);
+}
+
+#[test]
+fn ended_processes_are_kept_for_a_while_and_living_ones_go_last() {
+    let mut table = ProcessTable::new();
+    table.apply(&exec(key(1), "/bin/old"));
+    for tgid in 2..u32::try_from(EXITED_KEPT).unwrap() + 100 {
+        table.apply(&fork(key(1), key(tgid)));
+        table.apply(&exit(key(tgid)));
+    }
+    assert!(table.len() <= EXITED_KEPT + 3, "{}", table.len());
+    assert!(table.get(key(2)).is_none());
+    assert_eq!(table.living().count(), 1);
+    assert_eq!(table.evicted(), 0);
+}
+
+#[test]
+fn a_host_full_of_processes_is_bounded_and_counted() {
+    let mut table = ProcessTable::new();
+    let more = u32::try_from(PROCESSES_MAX).unwrap() + 500;
+    for tgid in 1..=more {
+        table.apply(&event(key(tgid), Detail::Open(Open::default())));
+    }
+    assert!(table.len() <= PROCESSES_MAX);
+    assert_eq!(u64::try_from(table.len()).unwrap() + table.evicted(), u64::from(more));
+    assert!(table.get(key(more)).is_some() && table.get(key(1)).is_none());
+}

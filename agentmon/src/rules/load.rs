@@ -1,0 +1,134 @@
+//! Rule files from a directory: the only place of the rules that reads anything.
+
+use super::diagnostic::{Diagnostic, Position, Problem};
+use super::yaml::FILE_BYTES_MAX;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Most bytes of all files of a directory together.
+pub const DIRECTORY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most files of a directory.
+pub const FILES_MAX: usize = 4096;
+
+/// What stands in a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// Names, as the user knows them, and texts, sorted by name.
+    pub files: Vec<(String, String)>,
+    /// Files that could not be read, are too large, or are not UTF-8.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Files {
+    /// The files as sources for [`load`](super::load()).
+    #[must_use]
+    pub fn sources(&self) -> Vec<super::Source<'_>> {
+        self.files.iter().map(|(name, text)| super::Source { name, text }).collect()
+    }
+}
+
+/// Reads every `*.yml` and `*.yaml` directly in a directory. Names that begin with a dot are left out, as editors and
+/// ConfigMaps use them for files that are not meant.
+///
+/// # Errors
+/// When the directory itself cannot be read. A file that cannot is a diagnostic.
+pub fn read_dir(dir: &Path) -> io::Result<Files> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+        if is_yaml && !hidden {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut files = Files::default();
+    let mut total = 0;
+    for (number, path) in paths.into_iter().enumerate() {
+        let name = path.display().to_string();
+        let outcome = match read(&path) {
+            _ if number >= FILES_MAX => Err(format!("not read: the directory has more than {FILES_MAX} rule files")),
+            Ok(text) if total + text.len() > DIRECTORY_BYTES_MAX => {
+                Err(format!("not read: the directory's rule files have more than {DIRECTORY_BYTES_MAX} bytes together"))
+            }
+            outcome => outcome,
+        };
+        match outcome {
+            Ok(text) => {
+                total += text.len();
+                files.files.push((name, text));
+            }
+            Err(message) => files.diagnostics.push(Problem::error(Position::START, message).in_file(&name)),
+        }
+    }
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    // A FIFO would be waited for, a device never end.
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(format!("the file is larger than {FILE_BYTES_MAX} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+}
+
+/// Rules with mistakes where none are allowed. What is wrong is in the diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("mistakes in the rules: {mistakes}")]
+pub struct BadRules {
+    /// How many.
+    pub mistakes: usize,
+}
+
+/// A rule file or directory that cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read rules from {path}: {source}")]
+pub struct UnreadableRules {
+    /// Which.
+    pub path: std::path::PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// The built-in rules, if wanted, and those of files and directories.
+///
+/// # Errors
+/// When a path cannot be read. What is wrong with a rule is a diagnostic.
+pub fn gather(built_in: bool, paths: &[std::path::PathBuf]) -> Result<(super::RuleSet, Vec<Diagnostic>), UnreadableRules> {
+    let mut files = Vec::new();
+    let mut diagnostics = Vec::new();
+    for path in paths {
+        let found = read_path(path).map_err(|source| UnreadableRules { path: path.clone(), source })?;
+        files.extend(found.files);
+        diagnostics.extend(found.diagnostics);
+    }
+    let files = Files { files, diagnostics };
+    let pack = if built_in { super::pack::FILES } else { &[] };
+    let sources: Vec<super::Source<'_>> = pack.iter().copied().chain(files.sources()).collect();
+    let loaded = super::load(&sources);
+    diagnostics = files.diagnostics;
+    diagnostics.extend(loaded.diagnostics);
+    let skipped: BTreeSet<&str> = diagnostics.iter().filter(|found| found.is_error()).map(|found| found.file.as_str()).collect();
+    let rules = loaded.rules.with_skipped(skipped.len());
+    Ok((rules, diagnostics))
+}
+
+fn read_path(path: &Path) -> io::Result<Files> {
+    if fs::metadata(path)?.is_dir() {
+        return read_dir(path);
+    }
+    let name = path.display().to_string();
+    Ok(match read(path) {
+        Ok(text) => Files { files: vec![(name, text)], diagnostics: Vec::new() },
+        Err(message) => Files { files: Vec::new(), diagnostics: vec![Problem::error(Position::START, message).in_file(&name)] },
+    })
+}

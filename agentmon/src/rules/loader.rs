@@ -1,0 +1,345 @@
+//! Sources into a set of rules, and a diagnostic for everything in them that is not one.
+//!
+//! Pure: text in, rules out. A broken document costs itself only. Not for: reading files (`super::load`).
+
+use super::category::{self, Category};
+use super::correlation::{self, Correlation};
+use super::diagnostic::{Diagnostic, Position, Problem};
+use super::document::{self, Meta, Outcomes};
+use super::expression::Expression;
+use super::matcher::{Atom, Matcher};
+use super::yaml::{self, Node, Value};
+use super::{Rule, detection};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A file of rules: its name as the user knows it, and its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Path, as shown in diagnostics and matches.
+    pub name: &'a str,
+    /// The YAML.
+    pub text: &'a str,
+}
+
+/// The rules that are good, and what is wrong with the others.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The good ones.
+    pub rules: RuleSet,
+    /// Everything that a person should know, by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether some rule was not loaded.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == super::Severity::Error)
+    }
+}
+
+/// Rules, compiled. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RuleSet(Arc<Compiled>, usize);
+
+#[derive(Debug)]
+struct Compiled {
+    /// Those that work.
+    rules: Vec<Arc<Rule>>,
+    /// By number; a correlation whose rules are missing has one too.
+    numbered: Vec<Arc<Rule>>,
+    /// By category; then of failures, of successes.
+    matchers: HashMap<Category, [Option<Matcher>; 2]>,
+    correlations: Vec<Correlation>,
+    /// By rule: the correlations that count it.
+    counted_by: Vec<Vec<usize>>,
+    digest: String,
+}
+
+impl RuleSet {
+    /// SHA-256 over the names and texts of all sources, in hexadecimal: what exactly is loaded.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.0.digest.clone()
+    }
+
+    /// Every rule, in the order of the sources; those that only feed a correlation included.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.0.rules
+    }
+
+    /// Number of rules.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.rules.len()
+    }
+
+    /// Files of which something was left out because of a mistake.
+    #[must_use]
+    pub const fn skipped(&self) -> usize {
+        self.1
+    }
+
+    /// The same rules, and that of so many files something was left out.
+    pub(super) fn with_skipped(self, files: usize) -> Self {
+        Self(self.0, files)
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.rules.is_empty()
+    }
+
+    pub(super) fn rule(&self, number: u32) -> Option<&Arc<Rule>> {
+        self.0.numbered.get(number as usize)
+    }
+
+    pub(super) fn matcher(&self, category: Category, success: bool) -> Option<&Matcher> {
+        self.0.matchers.get(&category)?[usize::from(success)].as_ref()
+    }
+
+    pub(super) fn correlations(&self) -> &[Correlation] {
+        &self.0.correlations
+    }
+
+    pub(super) fn counted_by(&self, rule: u32) -> &[usize] {
+        self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
+    }
+}
+
+/// Loads every rule of every source. Rules of different sources may refer to each other.
+#[must_use]
+pub fn load(sources: &[Source<'_>]) -> Loaded {
+    let mut loader = Loader::default();
+    for source in sources {
+        let (documents, problem) = yaml::parse(source.text);
+        for document in &documents {
+            loader.document(source.name, document);
+        }
+        loader.diagnostics.extend(problem.map(|problem| problem.in_file(source.name)));
+    }
+    loader.finish(digest(sources))
+}
+
+fn digest(sources: &[Source<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for source in sources {
+        for part in [source.name, source.text] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[derive(Default)]
+struct Loader {
+    rules: Vec<Rule>,
+    detections: Vec<(u32, Category, Outcomes, Expression<Atom>)>,
+    correlations: Vec<(u32, correlation::Parsed)>,
+    /// Ids and names, to rules.
+    names: HashMap<String, u32>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Loader {
+    fn document(&mut self, file: &str, document: &Node) {
+        let mut problems = Vec::new();
+        if matches!(&document.value, Value::Scalar(scalar) if scalar.is_null()) {
+            return;
+        }
+        if !matches!(document.value, Value::Map(_)) {
+            problems.push(Problem::error(document.at, format!("a rule is a mapping, not {}", document.noun())));
+        } else if document.get("correlation").is_some() {
+            self.correlation(file, document, &mut problems);
+        } else if let Some(key) = ["filter", "action"].into_iter().find(|key| document.get(key).is_some()) {
+            problems.push(Problem::error(document.at, format!("`{key}` documents are not supported in this build")));
+        } else {
+            self.detection(file, document, &mut problems);
+        }
+        self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(file)));
+    }
+
+    fn detection(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
+        let category = match logsource(document) {
+            Ok(category) => category,
+            Err(problem) => return problems.push(problem),
+        };
+        let meta = document::meta(document, problems);
+        let Some(detection) = document.get("detection") else {
+            return problems.push(Problem::error(document.at, "`detection` is missing"));
+        };
+        if let (Some(expression), Some(meta)) = (detection::compile(detection, category, problems), meta) {
+            let outcomes = meta.outcomes;
+            if let Some(number) = self.add(file, meta, Some(category), document, problems) {
+                self.detections.push((number, category, outcomes, expression));
+            }
+        }
+    }
+
+    fn correlation(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
+        let Some(node) = document.get("correlation") else { return };
+        let meta = document::meta(document, problems);
+        if let (Some(parsed), Some(meta)) = (correlation::parse(node, document.get("generate"), problems), meta)
+            && let Some(number) = self.add(file, meta, None, document, problems)
+        {
+            self.correlations.push((number, parsed));
+        }
+    }
+
+    /// Adds a rule under its id and name, unless one of them is taken.
+    fn add(&mut self, file: &str, meta: Meta, category: Option<Category>, at: &Node, problems: &mut Vec<Problem>) -> Option<u32> {
+        for (key, name) in [("id", Some(&meta.id)), ("name", meta.name.as_ref())] {
+            if let Some(other) = name.and_then(|name| self.names.get(name)).and_then(|number| self.rules.get(*number as usize)) {
+                let at = at.get(key).map_or(at.at, |node| node.at);
+                let problem = Problem::error(at, format!("this `{key}` is taken by the rule `{}`", other.title));
+                problems.push(problem.hint(format!("the other one is in {}, line {}", other.file, other.line)));
+                return None;
+            }
+        }
+        let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+        self.names.insert(meta.id.clone(), number);
+        self.names.extend(meta.name.map(|name| (name, number)));
+        self.rules.push(Rule {
+            id: meta.id,
+            title: meta.title,
+            description: meta.description,
+            author: meta.author,
+            level: meta.level,
+            class: meta.class,
+            action: meta.action,
+            runbook: meta.runbook,
+            tags: meta.tags,
+            falsepositives: meta.falsepositives,
+            file: file.to_owned(),
+            line: meta.line,
+            category,
+            reported: true,
+        });
+        Some(number)
+    }
+
+    fn finish(mut self, digest: String) -> Loaded {
+        let mut correlations = Vec::new();
+        let mut counted_by = vec![Vec::new(); self.rules.len()];
+        let mut told = vec![None; self.rules.len()];
+        let mut works = vec![true; self.rules.len()];
+        for (number, parsed) in std::mem::take(&mut self.correlations) {
+            let mut problems = Vec::new();
+            if let Some((correlation, members)) = self.resolve(number, &parsed, &mut problems) {
+                for member in members {
+                    counted_by[member as usize].push(correlations.len());
+                    *told[member as usize].get_or_insert(false) |= parsed.generate;
+                }
+                correlations.push(correlation);
+            } else {
+                works[number as usize] = false;
+            }
+            let file = self.rules[number as usize].file.clone();
+            self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
+        }
+        for (rule, told) in self.rules.iter_mut().zip(told) {
+            rule.reported = told.unwrap_or(true);
+        }
+        let matchers = self.matchers();
+        self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let numbered: Vec<Arc<Rule>> = self.rules.into_iter().map(Arc::new).collect();
+        let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();
+        let compiled = Compiled { rules, numbered, matchers, correlations, counted_by, digest };
+        Loaded { rules: RuleSet(Arc::new(compiled), 0), diagnostics: self.diagnostics }
+    }
+
+    /// Finds the rules that a correlation counts, and checks its fields against their categories.
+    fn resolve(&self, number: u32, parsed: &correlation::Parsed, problems: &mut Vec<Problem>) -> Option<(Correlation, Vec<u32>)> {
+        let mut members = Vec::new();
+        let mut categories = Vec::new();
+        for (name, at) in &parsed.rules {
+            let found = self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase()));
+            match found.and_then(|found| Some((*found, self.rules.get(*found as usize)?.category))) {
+                Some((found, Some(category))) => {
+                    members.push(found);
+                    categories.push(category);
+                }
+                Some((_, None)) => problems.push(Problem::error(*at, "correlations of correlations are not supported in this build")),
+                None => {
+                    let names = self.names.keys().map(String::as_str);
+                    problems.push(Problem::error(*at, format!("no loaded rule has the id or name `{name}`")).suggest(name, names));
+                }
+            }
+        }
+        members.sort_unstable();
+        members.dedup();
+        let correlation = Correlation {
+            rule: number,
+            group_by: correlation::fields(&parsed.group_by, &categories, problems),
+            values: correlation::fields(&parsed.values, &categories, problems),
+            timespan_ns: parsed.timespan_ns,
+            bounds: parsed.bounds.clone(),
+        };
+        problems.is_empty().then_some((correlation, members))
+    }
+
+    fn matchers(&mut self) -> HashMap<Category, [Option<Matcher>; 2]> {
+        let mut matchers = HashMap::new();
+        for category in Category::ALL {
+            let mut build = |unwanted: Outcomes| {
+                let rules = self.detections.iter().filter(|(_, of, outcomes, _)| *of == category && *outcomes != unwanted);
+                let rules: Vec<_> = rules.map(|(number, _, _, expression)| (*number, expression)).collect();
+                let file = rules.first().and_then(|(number, _)| self.rules.get(*number as usize)).map(|rule| rule.file.clone())?;
+                Matcher::new(rules)
+                    .map_err(|error| {
+                        let message = format!("the rules for {} do not fit into an automaton: {error}", category.name());
+                        self.diagnostics.push(Problem::error(Position::START, message).in_file(&file));
+                    })
+                    .ok()
+            };
+            let pair = [build(Outcomes::Success), build(Outcomes::Failure)];
+            if pair.iter().any(Option::is_some) {
+                matchers.insert(category, pair);
+            }
+        }
+        matchers
+    }
+}
+
+/// The category a rule asks for. A warning: the rule is for something else; an error: nobody knows for what.
+fn logsource(document: &Node) -> Result<Category, Problem> {
+    let Some(logsource) = document.get("logsource").filter(|node| matches!(node.value, Value::Map(_))) else {
+        return Err(Problem::error(document.at, "`logsource` is missing or not a mapping")
+            .hint("for example: {product: linux, category: file_event}"));
+    };
+    for (key, _) in logsource.entries() {
+        let known = ["category", "product", "service", "definition"];
+        if !known.contains(&key.text.as_str()) {
+            return Err(Problem::error(key.at, format!("unknown key `{}` in `logsource`", key.text)).suggest(&key.text, known));
+        }
+    }
+    if let Some(product) = logsource.get("product").filter(|product| product.text() != Some("linux")) {
+        let name = product.text().unwrap_or_default();
+        return Err(Problem::warning(product.at, format!("skipped: the rule is for product `{name}`, this monitor watches linux")));
+    }
+    if let Some(service) = logsource.get("service") {
+        let name = service.text().unwrap_or_default();
+        return Err(Problem::warning(service.at, format!("skipped: the rule reads the log of service `{name}`, this monitor reads none")));
+    }
+    let Some(category) = logsource.get("category") else {
+        return Err(Problem::error(logsource.at, "`category` is missing in `logsource`"));
+    };
+    let name = category.text().unwrap_or_default();
+    let known = Category::ALL.iter().map(|category| category.name());
+    Category::from_name(name).ok_or_else(|| {
+        if category::NOT_YET.contains(&name) {
+            return Problem::error(category.at, format!("no event of this build has the category `{name}`"));
+        }
+        Problem::error(category.at, format!("unknown category `{name}`")).suggest(name, known)
+    })
+}

@@ -1,0 +1,256 @@
+//! All rules of one category against one event, at a cost that hardly grows with their number.
+//!
+//! Every text of every rule goes into one automaton per field. An event's field runs through it once; the texts found
+//! say which rules can match at all, and only those are evaluated. Nothing is allocated per event.
+//! Not for: which category an event has (`super::category`), what follows a match (`super::engine`).
+
+use super::expression::Expression;
+use super::field::{self, Field, Joined};
+use super::pattern::{Literal, Test};
+use crate::process::Operation;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
+use std::collections::HashMap;
+
+/// Texts of so many bytes become a table with one look-up per byte; more become a smaller, slower automaton.
+const TABLE_BYTES_MAX: usize = 16 * 1024;
+
+/// A test of one field.
+#[derive(Clone, Debug)]
+pub(super) struct Atom {
+    pub field: Field,
+    pub test: Test,
+}
+
+/// The rules of one category, by what they need to see.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    rules: Vec<(u32, Expression<u32>)>,
+    atoms: Vec<Compiled>,
+    automata: Vec<Automaton>,
+    /// Indices of `automata` that every event runs through.
+    eager: Vec<usize>,
+    /// Rules that no text can rule out, as a bit set.
+    always: Vec<u64>,
+    joins_own: bool,
+    joins_parent: bool,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    field: Field,
+    test: Test,
+    /// The automaton that finds it.
+    automaton: Option<usize>,
+    /// Rules to be evaluated once it is found.
+    wakes: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Automaton {
+    field: Field,
+    search: AhoCorasick,
+    /// Atoms by pattern.
+    atoms: Vec<Vec<u32>>,
+}
+
+/// What is known about one event so far. Kept between events so that nothing is allocated.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Atoms that hold.
+    holding: Vec<u64>,
+    /// Wildcard atoms that have been tried: once is enough, and a hostile value has many places to try.
+    tried: Vec<u64>,
+    /// Rules to evaluate.
+    woken: Vec<u64>,
+    /// Automata that have run, as a bit set.
+    run: u64,
+    joined: Joined,
+}
+
+fn set(bits: &mut [u64], index: usize) -> bool {
+    let Some(word) = bits.get_mut(index / 64) else { return false };
+    let fresh = *word & (1 << (index % 64)) == 0;
+    *word |= 1 << (index % 64);
+    fresh
+}
+
+fn is_set(bits: &[u64], index: usize) -> bool {
+    bits.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+}
+
+impl Matcher {
+    /// Compiles rules, each with the number the caller knows it by.
+    ///
+    /// # Errors
+    /// When the texts together are more than an automaton can hold (billions of states).
+    pub fn new<'a>(rules: impl IntoIterator<Item = (u32, &'a Expression<Atom>)>) -> Result<Self, BuildError> {
+        let mut atoms = Interner::default();
+        let rules: Vec<(u32, Expression<u32>)> =
+            rules.into_iter().map(|(number, expression)| (number, expression.clone().map(&mut |atom| atoms.intern(atom)))).collect();
+        let mut atoms = atoms.atoms;
+        let automata = build_automata(&mut atoms)?;
+        let mut always = vec![0; rules.len().div_ceil(64)];
+        let mut eager = Vec::new();
+        for (index, (_, expression)) in rules.iter().enumerate() {
+            let Some((_, triggers)) = expression.triggers(&|atom| cost(&atoms[*atom as usize])) else {
+                set(&mut always, index);
+                continue;
+            };
+            let triggers: Vec<u32> = triggers.into_iter().copied().collect();
+            for trigger in triggers {
+                let atom = &mut atoms[trigger as usize];
+                atom.wakes.push(u32::try_from(index).unwrap_or(u32::MAX));
+                eager.extend(atom.automaton);
+            }
+        }
+        eager.sort_unstable();
+        eager.dedup();
+        let joins = |wanted| atoms.iter().any(|atom: &Compiled| atom.field == wanted);
+        let (joins_own, joins_parent) = (joins(Field::CommandLine), joins(Field::ParentCommandLine));
+        Ok(Self { rules, atoms, automata, eager, always, joins_own, joins_parent })
+    }
+
+    /// Calls `matched` with the number of every rule that matches, in order.
+    pub fn evaluate(&self, operation: &Operation<'_>, scratch: &mut Scratch, mut matched: impl FnMut(u32)) {
+        scratch.reset(self.atoms.len(), &self.always);
+        if self.joins_own || self.joins_parent {
+            scratch.joined.fill(operation, self.joins_own, self.joins_parent);
+        }
+        for automaton in &self.eager {
+            self.run(*automaton, operation, scratch);
+        }
+        for word in 0..scratch.woken.len() {
+            let mut bits = scratch.woken[word];
+            while bits != 0 {
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                if let Some((number, expression)) = self.rules.get(index)
+                    && expression.holds(&mut |atom| self.holds(*atom, operation, scratch))
+                {
+                    matched(*number);
+                }
+            }
+        }
+    }
+
+    /// Whether an atom holds, running its field through its automaton if that was not done yet.
+    fn holds(&self, atom: u32, operation: &Operation<'_>, scratch: &mut Scratch) -> bool {
+        let Some(compiled) = self.atoms.get(atom as usize) else { return false };
+        if let Some(automaton) = compiled.automaton {
+            self.run(automaton, operation, scratch);
+            return is_set(&scratch.holding, atom as usize);
+        }
+        field::value(compiled.field, operation, &scratch.joined).is_some_and(|value| compiled.test.passes(value.bytes()))
+    }
+
+    /// Finds every text of one automaton in its field, once per event.
+    fn run(&self, index: usize, operation: &Operation<'_>, scratch: &mut Scratch) {
+        if scratch.run & (1 << index) != 0 {
+            return;
+        }
+        scratch.run |= 1 << index;
+        let automaton = &self.automata[index];
+        let Scratch { holding, tried, woken, joined, .. } = scratch;
+        let Some(value) = field::value(automaton.field, operation, joined) else { return };
+        let value = value.bytes();
+        for found in automaton.search.find_overlapping_iter(value) {
+            for atom in &automaton.atoms[found.pattern().as_usize()] {
+                let compiled = &self.atoms[*atom as usize];
+                let holds = match &compiled.test {
+                    Test::Literal(literal) => literal.confirms(value, found.start(), found.end()),
+                    test => set(tried, *atom as usize) && test.passes(value),
+                };
+                if holds && set(holding, *atom as usize) {
+                    compiled.wakes.iter().for_each(|rule| {
+                        set(woken, *rule as usize);
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Scratch {
+    fn reset(&mut self, atoms: usize, always: &[u64]) {
+        for bits in [&mut self.holding, &mut self.tried] {
+            bits.clear();
+            bits.resize(atoms.div_ceil(64), 0);
+        }
+        self.woken.clear();
+        self.woken.extend_from_slice(always);
+        self.run = 0;
+    }
+}
+
+/// The text by which an automaton finds an atom, when it has one.
+fn handle(test: &Test) -> Option<Vec<u8>> {
+    let text = match test {
+        Test::Literal(literal) => literal.text.clone(),
+        Test::Glob(glob) => glob.longest_text(),
+        _ => return None,
+    };
+    (!text.is_empty()).then(|| text.to_ascii_lowercase())
+}
+
+/// What it costs to wait for an atom: long command lines cost more than paths, short texts wake rules for nothing.
+fn cost(atom: &Compiled) -> Option<u64> {
+    atom.automaton?;
+    let field = match atom.field {
+        Field::CommandLine | Field::ParentCommandLine => 400,
+        Field::TargetFilename | Field::Image | Field::DestinationIp | Field::TargetSocket => 0,
+        _ => 100,
+    };
+    let short = match &atom.test {
+        Test::Literal(Literal { text, .. }) if text.len() >= 4 => 0,
+        _ => 50,
+    };
+    Some(1 + field + short)
+}
+
+/// One automaton per field that has texts.
+fn build_automata(atoms: &mut [Compiled]) -> Result<Vec<Automaton>, BuildError> {
+    let mut automata = Vec::new();
+    for field in Field::ALL {
+        let mut patterns: Vec<(Vec<u8>, Vec<u32>)> = Vec::new();
+        let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
+        for (number, atom) in (0_u32..).zip(atoms.iter_mut()) {
+            let Some(text) = handle(&atom.test).filter(|_| atom.field == *field) else { continue };
+            atom.automaton = Some(automata.len());
+            let pattern = *known.entry(text.clone()).or_insert(patterns.len());
+            match patterns.get_mut(pattern) {
+                Some((_, atoms)) => atoms.push(number),
+                None => patterns.push((text, vec![number])),
+            }
+        }
+        if patterns.is_empty() {
+            continue;
+        }
+        let bytes: usize = patterns.iter().map(|(text, _)| text.len()).sum();
+        let kind = if bytes <= TABLE_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let search = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(kind)).build(patterns.iter().map(|(text, _)| text))?;
+        automata.push(Automaton { field: *field, search, atoms: patterns.into_iter().map(|(_, atoms)| atoms).collect() });
+    }
+    Ok(automata)
+}
+
+/// Gives equal atoms one number.
+#[derive(Default)]
+struct Interner {
+    atoms: Vec<Compiled>,
+    known: HashMap<(Field, String), u32>,
+}
+
+impl Interner {
+    fn intern(&mut self, atom: Atom) -> u32 {
+        let next = u32::try_from(self.atoms.len()).unwrap_or(u32::MAX);
+        // Regular expressions with the same text may differ in their flags: each stays its own.
+        let number = match &atom.test {
+            Test::Regex(_) => next,
+            test => *self.known.entry((atom.field, format!("{test:?}"))).or_insert(next),
+        };
+        if number == next {
+            self.atoms.push(Compiled { field: atom.field, test: atom.test, automaton: None, wakes: Vec::new() });
+        }
+        number
+    }
+}

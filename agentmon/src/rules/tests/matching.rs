@@ -1,0 +1,286 @@
+//! Modifiers, conditions, routing and counting, through rules as people write them.
+
+use super::support::{
+    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, identity, leave, matches, path, read, rule, titles, unlink, write,
+};
+use crate::event::{Connect, Detail, Peer};
+use crate::rules::{Action, Category, Field};
+
+fn ls() -> Case {
+    exec("/usr/bin/ls", "ls -la /home/U/Secret")
+}
+
+#[test]
+fn every_modifier_does_what_sigma_says() {
+    let cases = [
+        ("Image: /usr/bin/ls", true),
+        ("Image: /usr/bin/LS", true),
+        ("Image: ls", false),
+        ("Image|cased: /usr/bin/LS", false),
+        ("Image|cased: /usr/bin/ls", true),
+        ("Image: '*/ls'", true),
+        ("Image: '/usr/*/l?'", true),
+        ("Image|contains: BIN/l", true),
+        ("Image|contains|cased: BIN/l", false),
+        ("Image|startswith: /usr/", true),
+        ("Image|startswith: usr/", false),
+        ("Image|endswith: /ls", true),
+        ("Image|endswith: /l", false),
+        ("CommandLine|contains|all: [' -la', 'secret']", true),
+        ("CommandLine|contains|all: [' -la', 'public']", false),
+        ("CommandLine|contains: [' -la', 'public']", true),
+        ("CommandLine|re: 'ls\\s+-l[a-z]+\\s'", true),
+        ("CommandLine|re: 'secret'", false),
+        ("CommandLine|re|i: 'secret'", true),
+        ("CommandLine|windash|contains: ' /la'", true),
+        ("Argc|gte: 3", true),
+        ("Argc|gt: 3", false),
+        ("Argc|lt: 4", true),
+        ("Argc|lte: 2", false),
+        ("Argc: 3", true),
+        ("Argc|neq: 3", false),
+        ("Argc|neq: 4", true),
+        ("ParentImage|neq: /bin/x", false),
+        ("Script|exists: false", true),
+        ("Script|exists: true", false),
+        ("Image|exists: true", true),
+        ("Script: null", true),
+        ("Image: null", false),
+        ("Fileless: 'false'", true),
+        ("Fileless: true", false),
+        ("User: 1000", true),
+        ("AgentName: tester", true),
+        ("SessionId: 7f3a9c1e", true),
+        ("Comm: worker", true),
+        ("Outcome: success", true),
+        ("Syscall: execve", true),
+        ("CurrentDirectory: /work/repo", true),
+    ];
+    for (item, expected) in cases {
+        let found = matches("process_creation", &format!("selection:\n    {item}\ncondition: selection"), &ls());
+        assert_eq!(found, expected, "{item}");
+    }
+}
+
+#[test]
+fn networks_and_addresses() {
+    let on =
+        |item: &str, peer: &str| matches("network_connection", &format!("selection:\n    {item}\ncondition: selection"), &connect(peer));
+    assert!(on("DestinationIp|cidr: 10.0.0.0/8", "10.1.2.3:443"));
+    assert!(!on("DestinationIp|cidr: [10.0.0.0/8, 'fe80::/10']", "192.168.0.1:443"));
+    assert!(on("DestinationIp|cidr: [10.0.0.0/8, 'fe80::/10']", "[fe80::1]:443"));
+    assert!(on("DestinationIp: 1.2.3.4", "[::ffff:1.2.3.4]:80"), "a mapped address is the IPv4 address");
+    assert!(on("{DestinationPort: 443, Protocol: tcp, Initiated: 'true'}", "1.2.3.4:443"));
+    assert!(on("DestinationHostname: null", "1.2.3.4:443"), "the kernel knows no names");
+}
+
+#[test]
+fn conditions_combine_detections() {
+    let detection = |condition: &str| {
+        format!(
+            "a:\n    Image|endswith: /ls\nb_one:\n    CommandLine|contains: nothing\nb_two:\n    CommandLine|contains: Secret\ncondition: {condition}"
+        )
+    };
+    let cases = [
+        ("a and b_two and not b_one", true),
+        ("a and b_one or b_two", true),
+        ("a and (b_one or b_two)", true),
+        ("not (a and (b_one or b_two))", false),
+        ("1 of b_* and a", true),
+        ("all of b_* and a", false),
+        ("2 of them", true),
+        ("3 of them", false),
+        ("all of them", false),
+        ("1 of them", true),
+        ("any of b*", true),
+        ("not 1 of b_o* and a and b_two", true),
+    ];
+    for (condition, expected) in cases {
+        let text = rule("process_creation", &detection(condition));
+        let mut engine = crate::rules::Engine::new(crate::rules::load(&[crate::rules::Source { name: "t", text: &text }]).rules);
+        assert_eq!(!evaluate(&mut engine, &ls()).is_empty(), expected, "{condition}");
+    }
+}
+
+#[test]
+fn a_list_of_mappings_is_one_or_the_other() {
+    let detection = "s:\n    - Image|endswith: /nothing\n    - Image|endswith: /ls\n      CommandLine|contains: secret\ncondition: s";
+    assert!(matches("process_creation", detection, &ls()));
+    assert!(!matches("process_creation", detection, &exec("/usr/bin/ls", "ls")));
+}
+
+#[test]
+fn several_conditions_are_alternatives() {
+    let detection = "a:\n    Image|endswith: /x\nb:\n    Image|endswith: /ls\ncondition:\n    - a\n    - b";
+    assert!(matches("process_creation", detection, &ls()));
+}
+
+/// The categories in which a rule that any event of them passes sees the operation.
+fn seen_as(case: &Case, outcome: &str) -> Vec<Category> {
+    let sees = |category: &Category| {
+        let text = rule(category.name(), "s:\n    ProcessId|exists: true\ncondition: s") + &format!("agentmon: {{outcome: {outcome}}}\n");
+        !evaluate(&mut engine(&text), case).is_empty()
+    };
+    Category::ALL.into_iter().filter(sees).collect()
+}
+
+#[test]
+fn events_go_to_their_categories_only() {
+    use Category::{
+        CgroupChange, FileAccess, FileChange, FileDelete, FileEvent, NetworkConnection, PrivilegeChange, ProcessCreation, UnixConnect,
+    };
+    let seen = |case: &Case| seen_as(case, "success");
+    assert_eq!(seen(&ls()), [ProcessCreation]);
+    assert_eq!(seen(&read("/x")), [FileAccess]);
+    assert_eq!(seen(&write("/x")), [FileAccess, FileChange]);
+    assert_eq!(seen(&create("/x")), [FileEvent, FileAccess]);
+    assert_eq!(seen(&unlink("/x")), [FileDelete]);
+    assert_eq!(seen(&connect("1.2.3.4:5")), [NetworkConnection]);
+    assert_eq!(seen(&connect_unix("/run/x")), [UnixConnect]);
+    assert_eq!(seen(&identity(0, 0)), [PrivilegeChange]);
+    assert_eq!(seen(&leave()), [CgroupChange]);
+    let mut disconnect = connect("1.2.3.4:5");
+    disconnect.event.detail = Detail::Connect(Connect { peer: Peer::Disconnect, ..Connect::default() });
+    assert_eq!(seen(&disconnect), []);
+    let mut before = ls();
+    let Detail::Exec(exec) = before.event.detail.clone() else { unreachable!() };
+    before.event.detail = Detail::ProcessSeen(exec);
+    assert_eq!(seen(&before), [], "a process that was there before was not created");
+}
+
+#[test]
+fn failures_are_seen_by_rules_that_ask_for_them() {
+    let refused = ls().outcome(-13);
+    assert_eq!(seen_as(&refused, "success"), []);
+    assert_eq!(seen_as(&refused, "failure"), [Category::ProcessCreation]);
+    assert_eq!(seen_as(&refused, "any"), [Category::ProcessCreation]);
+    assert_eq!(seen_as(&ls(), "any"), [Category::ProcessCreation]);
+    assert_eq!(seen_as(&ls(), "failure"), []);
+    let under_way = connect("1.2.3.4:5").outcome(-115);
+    assert_eq!(seen_as(&under_way, "success"), [Category::NetworkConnection]);
+    assert_eq!(seen_as(&under_way, "failure"), []);
+    assert_eq!(seen_as(&create("/x").outcome(-2), "failure"), [Category::FileEvent, Category::FileAccess], "what was meant");
+    let text = rule("process_creation", "s:\n    Outcome: EACCES\ncondition: s") + "agentmon: {outcome: any}\n";
+    assert_eq!(evaluate(&mut engine(&text), &refused).len(), 1);
+}
+
+#[test]
+fn a_failed_exec_is_about_what_was_asked_for() {
+    let mut failed = exec("/usr/bin/missing", "missing --flag").outcome(-2);
+    failed.process.image = Some(std::sync::Arc::new(super::support::program("/usr/bin/bash", "bash")));
+    let text = rule("process_creation", "s:\n    Image: /usr/bin/missing\n    CommandLine: missing --flag\ncondition: s");
+    assert_eq!(evaluate(&mut engine(&(text + "agentmon: {outcome: failure}\n")), &failed).len(), 1);
+}
+
+#[test]
+fn names_by_which_programs_are_called_are_fields_too() {
+    let case = exec_as("/usr/sbin/xtables-nft-multi", "/usr/sbin/iptables", "iptables -L").child_of("/usr/bin/make", 0);
+    for item in ["Filename: /usr/sbin/iptables", "ParentImage|endswith: /make", "ParentCommandLine: /usr/bin/make", "ParentUser: root"] {
+        assert!(matches("process_creation", &format!("s:\n    {item}\ncondition: s"), &case), "{item}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_text_match_as_bytes() {
+    let mut case = read("/x");
+    let Detail::Open(open) = &mut case.event.detail else { unreachable!() };
+    open.path = path(b"/data/\xff\xfe/secret\n.kdbx");
+    for item in [
+        "TargetFilename|endswith: .KDBX",
+        "TargetFilename|contains: /secret",
+        "TargetFilename: '/data/*.kdbx'",
+        "TargetFilename|re: '^/data/.*secret'",
+    ] {
+        assert!(matches("file_access", &format!("s:\n    {item}\ncondition: s"), &case), "{item}");
+    }
+}
+
+#[test]
+fn every_field_can_be_asked_for_in_every_category_that_carries_it() {
+    let cases =
+        [ls(), create("/x"), read("/x"), write("/x"), unlink("/x"), connect("1.2.3.4:5"), connect_unix("/s"), identity(0, 0), leave()];
+    for field in Field::ALL {
+        for category in field.categories() {
+            let mut engine = engine(&rule(category.name(), &format!("s:\n    {}|contains: '~nothing~'\ncondition: s", field.name())));
+            cases.iter().for_each(|case| assert_eq!(evaluate(&mut engine, case), []));
+        }
+    }
+}
+
+const COUNTED: &str = "title: base
+id: 11111111-1111-4111-8111-111111111111
+name: base
+logsource: {product: linux, category: file_delete}
+detection:
+    s:
+        TargetFilename|startswith: /data/
+    condition: s
+---
+title: many
+id: 22222222-2222-4222-8222-222222222222
+correlation:
+    type: TYPE
+    rules: [base]
+    group-by: [GROUP]
+    timespan: 500ms
+    condition: CONDITION
+level: critical
+agentmon: {class: bulk_delete, action: kill}
+";
+
+fn counted(kind: &str, group: &str, condition: &str) -> String {
+    COUNTED.replace("TYPE", kind).replace("GROUP", group).replace("CONDITION", condition)
+}
+
+#[test]
+fn distinct_values_are_counted_in_a_window_that_slides() {
+    let mut engine = engine(&counted("value_count", "SessionId", "{gte: 3, field: TargetFilename}"));
+    let mut at = |file: &str, ms: u64| evaluate(&mut engine, &unlink(file).at_ms(ms));
+    assert!(at("/data/a", 800).is_empty() && at("/data/a", 850).is_empty() && at("/data/b", 900).is_empty());
+    assert!(at("/other/c", 950).is_empty(), "not what the rule counts");
+    let found = at("/data/c", 1100);
+    assert_eq!(found.len(), 1, "800, 900 and 1100 are within 500 ms, across the second's edge");
+    assert_eq!((found[0].count, found[0].rule.action, found[0].rule.title.as_str()), (Some(3), Action::Kill, "many"));
+}
+
+#[test]
+fn a_window_forgets_what_is_older() {
+    let mut engine = engine(&counted("value_count", "SessionId", "{gte: 3, field: TargetFilename}"));
+    for number in 0..20 {
+        assert_eq!(evaluate(&mut engine, &unlink(&format!("/data/{number}")).at_ms(number * 250)), [], "two at a time");
+    }
+}
+
+#[test]
+fn a_correlation_fires_once_per_timespan() {
+    let mut engine = engine(&counted("event_count", "SessionId", "{gt: 2}"));
+    let fired: Vec<u64> = (0..200).filter(|n| !evaluate(&mut engine, &unlink("/data/same").at_ms(n * 10)).is_empty()).collect();
+    assert_eq!(fired, [2, 52, 102, 152]);
+}
+
+#[test]
+fn groups_and_agents_are_counted_apart() {
+    let mut engine = engine(&counted("event_count", "ProcessId", "{gte: 3}"));
+    for number in 0..2 {
+        assert_eq!(evaluate(&mut engine, &unlink("/data/a").process(7).at_ms(number)), []);
+        assert_eq!(evaluate(&mut engine, &unlink("/data/a").process(8).at_ms(number)), []);
+        assert_eq!(evaluate(&mut engine, &unlink("/data/a").process(7).agent(2).at_ms(number)), []);
+    }
+    assert_eq!(titles(&mut engine, &unlink("/data/a").process(7).at_ms(3)), ["many"]);
+    assert_eq!(titles(&mut engine, &unlink("/data/a").process(8).agent(2).at_ms(3)), [""; 0]);
+}
+
+#[test]
+fn a_counted_rule_is_told_only_when_asked() {
+    let text = counted("event_count", "SessionId", "{gte: 100}");
+    assert_eq!(titles(&mut engine(&text), &unlink("/data/a")), [""; 0]);
+    let told = text.replace("level: critical", "generate: true\nlevel: critical");
+    assert_eq!(titles(&mut engine(&told), &unlink("/data/a")), ["base"]);
+}
+
+#[test]
+fn bounds_may_be_combined_and_inverted() {
+    let mut engine = engine(&counted("event_count", "SessionId", "{gte: 2, lte: 3}"));
+    let fired: Vec<u64> = (0..6).filter(|n| !evaluate(&mut engine, &unlink("/data/a").at_ms(*n)).is_empty()).collect();
+    assert_eq!(fired, [1]);
+}

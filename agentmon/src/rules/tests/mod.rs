@@ -1,0 +1,7 @@
+//! Tests of the rules as a whole: loading, matching, counting, the pack.
+
+mod hostile;
+mod loading;
+mod matching;
+mod pack;
+mod support;

@@ -1,0 +1,248 @@
+//! Operations for tests: one line each, with what a rule could ask for and nothing else.
+
+use crate::event::{
+    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, FileId, Identity, Open, Outcome, Path, PathTrust, Peer, ProcessKey, Text,
+    Unlink,
+};
+use crate::process::{Agent, Operation, Process};
+use crate::rules::{Engine, Match, Source, load};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// An operation together with what it borrows.
+#[derive(Clone)]
+pub struct Case {
+    pub event: Event,
+    pub agent: Agent,
+    pub process: Process,
+    pub parent: Option<Process>,
+}
+
+pub fn path(bytes: &[u8]) -> Path {
+    Path { bytes: Bytes::copy_from_slice(bytes), trust: PathTrust::Resolved }
+}
+
+pub fn text(bytes: &[u8]) -> Text {
+    Text { bytes: Bytes::copy_from_slice(bytes), original: u32::try_from(bytes.len()).unwrap() }
+}
+
+pub fn program(image: &str, command_line: &str) -> Exec {
+    let argv: Vec<u8> = command_line.split(' ').flat_map(|arg| arg.bytes().chain([0])).collect();
+    Exec {
+        exe: path(image.as_bytes()),
+        file: FileId { ino: 7, nlink: 1, mode: 0o100_755, ..FileId::default() },
+        filename: text(image.as_bytes()),
+        cwd: path(b"/work/repo"),
+        argv: text(&argv),
+        argc: u32::try_from(command_line.split(' ').count()).unwrap(),
+        script: None,
+    }
+}
+
+fn process(tgid: u32, image: Exec) -> Process {
+    Process {
+        key: ProcessKey { tgid, start_ns: u64::from(tgid) },
+        parent: None,
+        ppid: 1,
+        agent: AgentId(1),
+        image: Some(Arc::new(image)),
+        uid: 1000,
+        euid: 1000,
+        euid_before: 1000,
+        outside: false,
+        execs: 1,
+        exited_ns: None,
+    }
+}
+
+fn case(operation: &'static str, detail: Detail) -> Case {
+    let process = process(4242, program("/usr/bin/bash", "bash"));
+    let event = Event {
+        timestamp_ns: 1_000_000_000,
+        process: process.key,
+        tid: 4242,
+        ppid: 4241,
+        agent: AgentId(1),
+        cgroup: CgroupId(99),
+        uid: 1000,
+        euid: 1000,
+        comm: *b"worker\0\0\0\0\0\0\0\0\0\0",
+        outcome: Outcome(0),
+        flags: 0,
+        operation,
+        cpu: 0,
+        seq: 1,
+        lost_before: 0,
+        detail,
+    };
+    let agent = Agent { id: AgentId(1), name: "tester".into(), session: "7f3a9c1e".into() };
+    Case { event, agent, process, parent: None }
+}
+
+/// A program was executed by its own path.
+pub fn exec(image: &str, command_line: &str) -> Case {
+    let exec = program(image, command_line);
+    let mut case = case("execve", Detail::Exec(exec.clone()));
+    case.process.image = Some(Arc::new(exec));
+    case
+}
+
+/// A program was executed by another name than its file's: a link, or a script's interpreter.
+pub fn exec_as(image: &str, filename: &str, command_line: &str) -> Case {
+    let mut exec = program(image, command_line);
+    exec.filename = text(filename.as_bytes());
+    let mut case = case("execve", Detail::Exec(exec.clone()));
+    case.process.image = Some(Arc::new(exec));
+    case
+}
+
+fn open_with(target: &str, open_flags: u64, created: bool, mode: u32) -> Case {
+    let file = FileId { ino: 9, nlink: 1, mode, ..FileId::default() };
+    let open = Open { path: path(target.as_bytes()), asked: text(target.as_bytes()), file, open_flags, create_mode: 0o644, created };
+    case("openat", Detail::Open(open))
+}
+
+/// A file was opened to read.
+pub fn read(target: &str) -> Case {
+    open_with(target, 0, false, 0o100_644)
+}
+
+/// An existing file was opened to write.
+pub fn write(target: &str) -> Case {
+    open_with(target, 0o1, false, 0o100_644)
+}
+
+/// A file was created.
+pub fn create(target: &str) -> Case {
+    open_with(target, 0o101, true, 0o100_644)
+}
+
+/// A block device was opened to write.
+pub fn write_device(target: &str) -> Case {
+    open_with(target, 0o2, false, 0o060_660)
+}
+
+/// A file was removed.
+pub fn unlink(target: &str) -> Case {
+    case("unlinkat", Detail::Unlink(Unlink { path: path(target.as_bytes()), asked: text(target.as_bytes()), ..Unlink::default() }))
+}
+
+/// A connection over TCP.
+pub fn connect(peer: &str) -> Case {
+    let peer = Peer::Inet(peer.parse().unwrap());
+    case("connect", Detail::Connect(Connect { peer, family: 2, sock_type: 1, protocol: 6, ..Connect::default() }))
+}
+
+/// A connection to a UNIX socket.
+pub fn connect_unix(socket: &str) -> Case {
+    case("connect", Detail::Connect(Connect { peer: Peer::UnixPath(text(socket.as_bytes())), family: 1, ..Connect::default() }))
+}
+
+/// A change to these ids.
+pub fn identity(uid: u32, euid: u32) -> Case {
+    let identity = Identity {
+        args: [0; 3],
+        uids: [uid, euid, euid, euid],
+        gids: [uid; 4],
+        cap_effective: if euid == 0 { 0x1ff_ffff_ffff } else { 0 },
+        cap_permitted: 0,
+    };
+    case("setuid", Detail::Identity(identity)).user(uid, euid)
+}
+
+/// The process left its agent's cgroups.
+pub fn leave() -> Case {
+    let cgroup = Cgroup { to: CgroupId(1), path: text(b"/user.slice"), mover_tgid: 4242, born: false };
+    case("cgroup_leave", Detail::CgroupLeave(cgroup))
+}
+
+impl Case {
+    /// With this outcome.
+    pub fn outcome(mut self, outcome: i64) -> Self {
+        self.event.outcome = Outcome(outcome);
+        self
+    }
+
+    /// At this time, milliseconds.
+    pub fn at_ms(mut self, ms: u64) -> Self {
+        self.event.timestamp_ns = ms * 1_000_000;
+        self
+    }
+
+    /// Done by this program.
+    pub fn by(mut self, image: &str) -> Self {
+        self.process.image = Some(Arc::new(program(image, image)));
+        self
+    }
+
+    /// With these user ids.
+    pub fn user(mut self, uid: u32, euid: u32) -> Self {
+        (self.event.uid, self.event.euid) = (uid, euid);
+        (self.process.uid, self.process.euid) = (uid, euid);
+        self.process.euid_before = euid;
+        self
+    }
+
+    /// Created by this program of this user.
+    pub fn child_of(mut self, image: &str, euid: u32) -> Self {
+        let mut parent = process(4241, program(image, image));
+        (parent.uid, parent.euid) = (euid, euid);
+        self.parent = Some(parent);
+        self
+    }
+
+    /// As this process.
+    pub fn process(mut self, tgid: u32) -> Self {
+        self.event.process = ProcessKey { tgid, start_ns: u64::from(tgid) };
+        self
+    }
+
+    /// As this agent.
+    pub fn agent(mut self, number: u32) -> Self {
+        self.event.agent = AgentId(number);
+        self.agent = Agent { id: AgentId(number), name: "tester".into(), session: format!("session-{number}").into() };
+        self
+    }
+
+    /// The effective user id before this event.
+    pub fn was(mut self, euid: u32) -> Self {
+        self.process.euid_before = euid;
+        self
+    }
+
+    pub fn operation(&self) -> Operation<'_> {
+        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref() }
+    }
+}
+
+/// An engine with one rule text, which must load without a word.
+pub fn engine(text: &str) -> Engine {
+    let loaded = load(&[Source { name: "test.yml", text }]);
+    assert_eq!(loaded.diagnostics, [], "{}", text);
+    Engine::new(loaded.rules)
+}
+
+/// What an engine says about one operation.
+pub fn evaluate(engine: &mut Engine, case: &Case) -> Vec<Match> {
+    let mut matches = Vec::new();
+    engine.evaluate(&case.operation(), &mut matches);
+    matches
+}
+
+/// Titles of what matches.
+pub fn titles(engine: &mut Engine, case: &Case) -> Vec<String> {
+    evaluate(engine, case).iter().map(|found| found.rule.title.clone()).collect()
+}
+
+/// A rule with this category and detection, both as YAML.
+pub fn rule(category: &str, detection: &str) -> String {
+    let detection: String = detection.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "title: r\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {{product: linux, category: {category}}}\ndetection:\n{detection}level: high\n"
+    )
+}
+
+/// Whether a rule with this detection matches the operation.
+pub fn matches(category: &str, detection: &str, case: &Case) -> bool {
+    !evaluate(&mut engine(&rule(category, detection)), case).is_empty()
+}

@@ -1,0 +1,384 @@
+//! Loading and attaching the probes, and the maps by which they are told what to watch.
+//!
+//! Not for: draining records (`super::ring`).
+
+use super::btf::{Btf, BtfError, KERNEL_BTF};
+use super::offsets::{self, OffsetsError};
+use super::probe_log::{self, ToTracing};
+use super::programs::{Hook, PROBES, Presence, Probe};
+use super::ring::RecordSource;
+use super::stats::KernelStats;
+use crate::event::{AgentId, CgroupId};
+use agentmon_common::offsets::Offsets;
+use agentmon_common::stats::CpuStats;
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya_log::EbpfLogger;
+use rustix::thread::CapabilitySet;
+use std::io::Read;
+use std::sync::Arc;
+use thiserror::Error;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("AGENTMON_BPF_OBJECT"));
+
+/// Entries of one value of `AM_MEMBERS` (`agentmon-ebpf::maps::MEMBERS_PER_PAGE`).
+const MEMBERS_PER_PAGE: usize = 2048;
+/// Most passes over the kernel's tasks to forget an agent's members.
+const FORGET_PASSES: u32 = 8;
+/// Level byte that lets every message of the probes through, and the one that lets none.
+const MESSAGES_ALL: u8 = 5;
+const MESSAGES_NONE: u8 = 0;
+
+/// How to load the probes.
+#[derive(Clone, Copy, Debug)]
+pub struct SensorConfig {
+    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Whether the probes' debug messages are wanted.
+    pub messages: bool,
+}
+
+/// Why the kernel side could not be set up.
+#[derive(Debug, Error)]
+pub enum SensorError {
+    /// The process may not load eBPF programs.
+    #[error("not allowed to load eBPF programs: missing {0}")]
+    Capabilities(String),
+    /// The kernel does not describe its types.
+    #[error("cannot read the kernel's BTF from {KERNEL_BTF}: {0}")]
+    NoBtf(std::io::Error),
+    /// It does, but not in a form this reader knows.
+    #[error("cannot use the kernel's BTF from {KERNEL_BTF}: {0}")]
+    Btf(#[from] BtfError),
+    /// Members are missing or elsewhere than the probes expect.
+    #[error(transparent)]
+    Offsets(#[from] OffsetsError),
+    /// The eBPF object could not be loaded.
+    #[error("cannot load the eBPF object: {0}")]
+    Object(#[from] EbpfError),
+    /// A program was refused.
+    #[error("cannot {action} probe {program}: {source}")]
+    Program {
+        /// `load`, `attach` or `run`.
+        action: &'static str,
+        /// Name of the program.
+        program: &'static str,
+        /// What the kernel said, the verifier's log included.
+        source: Box<ProgramError>,
+    },
+    /// A map could not be read or written.
+    #[error("map {map}: {source}")]
+    Map {
+        /// Name of the map.
+        map: &'static str,
+        /// What the kernel said.
+        source: MapError,
+    },
+    /// Anything else of the operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+}
+
+impl SensorError {
+    /// What a person can do about it.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Capabilities(_) => Some("run as root (sudo), or give the binary CAP_BPF and CAP_PERFMON"),
+            Self::NoBtf(_) => Some("agentmon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y; every current distribution's is"),
+            Self::Btf(_) | Self::Offsets(_) => Some("this kernel is not supported yet; docs/kernel-support.md lists those that are"),
+            _ => None,
+        }
+    }
+}
+
+fn map_error(map: &'static str) -> impl FnOnce(MapError) -> SensorError {
+    move |source| SensorError::Map { map, source }
+}
+
+/// Lets aya copy the counters. `#[repr(transparent)]`: the layout is `CpuStats`'.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodStats(CpuStats);
+
+// SAFETY: CpuStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
+unsafe impl aya::Pod for PodStats {}
+
+/// The same for the offsets.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodOffsets(Offsets);
+
+// SAFETY: Offsets is #[repr(C)] and made of u32 alone, so any bytes are a value and none is padding.
+unsafe impl aya::Pod for PodOffsets {}
+
+/// The kernel's table of which process belongs to which agent.
+#[derive(Clone)]
+pub struct Members(Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>);
+
+impl Members {
+    /// Process ids of an agent's living processes, wherever they are.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn of(&self, agent: AgentId) -> Result<Vec<u32>, SensorError> {
+        let mut members = Vec::new();
+        for page in 0..self.0.len() {
+            let owners = self.0.get(&page, 0).map_err(map_error("AM_MEMBERS"))?;
+            let first = page * MEMBERS_PER_PAGE as u32;
+            members.extend((first..).zip(owners).filter(|(_, owner)| u32::from(*owner) == agent.0).map(|(pid, _)| pid));
+        }
+        Ok(members)
+    }
+}
+
+/// The loaded probes. Dropping it detaches them.
+pub struct Sensor {
+    pub(super) ebpf: Ebpf,
+    cgroups: HashMap<MapData, u64, u32>,
+    members: Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>,
+    forget: Array<MapData, u32>,
+    stats: PerCpuArray<MapData, PodStats>,
+    /// Links of the probes that are attached only while an agent is watched.
+    pair: Vec<(&'static str, BtfTracePointLinkId)>,
+    always: usize,
+    /// Agents that are watched; their cgroups may be gone while members live on.
+    watched: Vec<AgentId>,
+    messages: Option<EbpfLogger<ToTracing>>,
+}
+
+impl Sensor {
+    /// Loads every probe and attaches those that keep membership. Nothing is watched yet.
+    ///
+    /// # Errors
+    /// Says what the kernel lacks or refused; [`SensorError::hint`] says what to do.
+    pub fn load(config: SensorConfig) -> Result<(Self, RecordSource), SensorError> {
+        check_capabilities()?;
+        let bytes = std::fs::read(KERNEL_BTF).map_err(SensorError::NoBtf)?;
+        let offsets = offsets::resolve(&Btf::parse(&bytes)?)?;
+        drop(bytes);
+        let mut ebpf = load_object(config, PodOffsets(offsets))?;
+        let messages = config.messages.then(|| probe_log::attach(&mut ebpf)).transpose();
+        let messages = messages.unwrap_or_else(|error| {
+            tracing::warn!("the probes' messages are not available: {error}");
+            None
+        });
+        let source = RecordSource {
+            ring: RingBuf::try_from(take(&mut ebpf, "AM_RING")).map_err(map_error("AM_RING"))?,
+            sleeping: Array::try_from(take(&mut ebpf, "AM_SLEEPING")).map_err(map_error("AM_SLEEPING"))?,
+            capacity_bytes: config.ring_bytes as usize,
+        };
+        let mut sensor = Self {
+            cgroups: HashMap::try_from(take(&mut ebpf, "AM_CGROUPS")).map_err(map_error("AM_CGROUPS"))?,
+            members: Arc::new(Array::try_from(take(&mut ebpf, "AM_MEMBERS")).map_err(map_error("AM_MEMBERS"))?),
+            forget: Array::try_from(take(&mut ebpf, "AM_FORGET")).map_err(map_error("AM_FORGET"))?,
+            stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
+            ebpf,
+            pair: Vec::new(),
+            always: 0,
+            watched: Vec::new(),
+            messages,
+        };
+        sensor.load_programs()?;
+        Ok((sensor, source))
+    }
+
+    fn load_programs(&mut self) -> Result<(), SensorError> {
+        let btf = aya::Btf::from_sys_fs().map_err(EbpfError::BtfError)?;
+        for probe in &PROBES {
+            match probe.hook {
+                Hook::Tracepoint(hook) => tracepoint(&mut self.ebpf, probe.program)?.load(hook, &btf),
+                Hook::Iterator(kind) => iterator(&mut self.ebpf, probe.program)?.load(kind, &btf),
+            }
+            .map_err(program_error("load", probe.program))?;
+        }
+        for probe in PROBES.iter().filter(|probe| probe.presence == Presence::Always) {
+            self.attach(probe)?;
+            self.always += 1;
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, probe: &Probe) -> Result<BtfTracePointLinkId, SensorError> {
+        tracepoint(&mut self.ebpf, probe.program)?.attach().map_err(program_error("attach", probe.program))
+    }
+
+    /// Begins to watch an agent's cgroups. `list` names them, nested ones included; it is asked twice, so that one made
+    /// meanwhile is not missed. Processes that are there are reported as `process_seen`.
+    ///
+    /// # Errors
+    /// When a probe cannot be attached or a map is full; nothing stays half watched that was not before.
+    pub fn watch(&mut self, agent: AgentId, mut list: impl FnMut() -> Vec<CgroupId>) -> Result<(), SensorError> {
+        self.attach_pair()?;
+        if !self.watched.contains(&agent) {
+            self.watched.push(agent);
+        }
+        for _ in 0..2 {
+            for CgroupId(id) in list() {
+                if self.cgroups.get(&id, 0).is_err() {
+                    self.cgroups.insert(id, agent.0, 0).map_err(map_error("AM_CGROUPS"))?;
+                }
+            }
+        }
+        self.run_iterator()
+    }
+
+    /// Stops watching an agent: its cgroups make no new members, and its processes are none any more.
+    ///
+    /// # Errors
+    /// When a map cannot be read or written.
+    pub fn unwatch(&mut self, agent: AgentId) -> Result<(), SensorError> {
+        let of_agent = |(id, owner): (u64, u32)| (owner == agent.0).then_some(id);
+        let ids: Vec<u64> = self.cgroups.iter().filter_map(Result::ok).filter_map(of_agent).collect();
+        for id in ids {
+            // Gone meanwhile (rmdir): what was wanted.
+            let _ = self.cgroups.remove(&id);
+        }
+        self.watched.retain(|watched| *watched != agent);
+        let forgotten = self.forget(agent);
+        if self.watched.is_empty() {
+            self.detach_pair();
+        }
+        forgotten
+    }
+
+    /// Ends the membership of an agent's processes, escaped ones included. A child born while the tasks were listed can
+    /// be missed once; its own children likewise: hence more than one pass.
+    fn forget(&mut self, AgentId(agent): AgentId) -> Result<(), SensorError> {
+        self.forget.set(0, agent, 0).map_err(map_error("AM_FORGET"))?;
+        let mut result = Ok(());
+        for _ in 0..FORGET_PASSES {
+            result = self.run_iterator();
+            if result.is_err() || self.members().of(AgentId(agent))?.is_empty() {
+                break;
+            }
+        }
+        self.forget.set(0, 0, 0).map_err(map_error("AM_FORGET"))?;
+        result
+    }
+
+    fn attach_pair(&mut self) -> Result<(), SensorError> {
+        if !self.pair.is_empty() {
+            return Ok(());
+        }
+        for probe in PROBES.iter().filter(|probe| probe.presence == Presence::WhileWatching) {
+            let link = self.attach(probe)?;
+            self.pair.push((probe.program, link));
+        }
+        Ok(())
+    }
+
+    fn detach_pair(&mut self) {
+        for (program, link) in self.pair.drain(..) {
+            let detached = tracepoint(&mut self.ebpf, program)
+                .and_then(|program_ref| program_ref.detach(link).map_err(program_error("detach", program)));
+            if let Err(error) = detached {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
+    fn run_iterator(&mut self) -> Result<(), SensorError> {
+        for probe in PROBES.iter().filter(|probe| probe.presence == Presence::OnWatch) {
+            let error = |source| program_error("run", probe.program)(source);
+            let program = iterator(&mut self.ebpf, probe.program)?;
+            let id = program.attach().map_err(error)?;
+            let link = program.take_link(id).map_err(program_error("run", probe.program))?;
+            let listing = "cannot list the kernel's tasks";
+            let mut file = link.into_file().map_err(|e| SensorError::Io { what: listing, source: std::io::Error::other(e) })?;
+            let mut nothing = Vec::new();
+            file.read_to_end(&mut nothing).map_err(|source| SensorError::Io { what: listing, source })?;
+        }
+        Ok(())
+    }
+
+    /// A reader of the kernel's table of members, for other threads.
+    #[must_use]
+    pub fn members(&self) -> Members {
+        Members(Arc::clone(&self.members))
+    }
+
+    /// The probes' counters.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn stats(&self) -> Result<KernelStats, SensorError> {
+        let mut sum = KernelStats::default();
+        for lane in 0..self.stats.len() {
+            for PodStats(cpu) in self.stats.get(&lane, 0).map_err(map_error("AM_STATS"))?.iter() {
+                sum.add(cpu);
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Probes attached now, and how many should be.
+    #[must_use]
+    pub fn attached(&self) -> (usize, usize) {
+        let wanted = |presence| PROBES.iter().filter(|probe| probe.presence == presence).count();
+        let pair = if self.pair.is_empty() { 0 } else { wanted(Presence::WhileWatching) };
+        (self.always + self.pair.len(), wanted(Presence::Always) + pair)
+    }
+
+    /// Hands waiting messages of the probes to `tracing`.
+    pub fn flush_messages(&mut self) {
+        if let Some(messages) = &mut self.messages {
+            messages.flush();
+        }
+    }
+}
+
+/// Whether this process may load eBPF programs: to be asked before anything is made that would have to be undone.
+///
+/// # Errors
+/// [`SensorError::Capabilities`] with the names of those that are missing.
+pub fn check_capabilities() -> Result<(), SensorError> {
+    let held = rustix::thread::capabilities(None)
+        .map_err(|errno| SensorError::Io { what: "cannot read this process's capabilities", source: errno.into() })?
+        .effective;
+    if held.contains(CapabilitySet::SYS_ADMIN) {
+        return Ok(());
+    }
+    let missing: Vec<&str> = [(CapabilitySet::BPF, "CAP_BPF"), (CapabilitySet::PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter_map(|(set, name)| (!held.contains(set)).then_some(name))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(SensorError::Capabilities(missing.join(", "))) }
+}
+
+fn load_object(config: SensorConfig, offsets: PodOffsets) -> Result<Ebpf, SensorError> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, source)| SensorError::Io { what: "cannot count the CPUs", source })?;
+    let level = if config.messages { MESSAGES_ALL } else { MESSAGES_NONE };
+    let mut loader = EbpfLoader::new();
+    loader.override_global("AM_OFFSETS", &offsets, true);
+    loader.override_global(aya_log::LEVEL, &level, false);
+    loader.map_max_entries("AM_RING", config.ring_bytes);
+    // Slot 0 is the task iterator's.
+    loader.map_max_entries("AM_SCRATCH", 1 + u32::try_from(cpus).unwrap_or(u32::MAX));
+    Ok(loader.load(OBJECT)?)
+}
+
+/// A map of the object, which is built together with this code.
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Map {
+    ebpf.take_map(name).unwrap_or_else(|| panic!("the embedded eBPF object has no map {name}"))
+}
+
+fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, SensorError> {
+    let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
+    program.try_into().map_err(program_error("use", name))
+}
+
+fn iterator<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, SensorError> {
+    let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
+    program.try_into().map_err(program_error("use", name))
+}
+
+fn program_error(action: &'static str, program: &'static str) -> impl FnOnce(ProgramError) -> SensorError {
+    move |source| SensorError::Program { action, program, source: Box::new(source) }
+}

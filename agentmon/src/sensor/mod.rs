@@ -1,0 +1,14 @@
+//! The kernel side as the daemon sees it: loads the probes, tells them what to watch, drains their records.
+//!
+//! The only module that names `aya`. Not for: what a record means (`crate::event::decode`) or what to do about it.
+
+pub mod btf;
+mod load;
+pub mod offsets;
+mod probe_log;
+pub mod programs;
+pub mod ring;
+pub mod run_time;
+pub mod stats;
+
+pub use load::{Members, Sensor, SensorConfig, SensorError, check_capabilities};

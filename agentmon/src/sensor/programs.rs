@@ -1,0 +1,94 @@
+//! The one table of probes: program, hook, when it is attached, and what is lost without it.
+//!
+//! Not for: loading and attaching (`super`).
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// BTF tracepoint of this name.
+    Tracepoint(&'static str),
+    /// BPF iterator over this kind of object; runs when read.
+    Iterator(&'static str),
+}
+
+/// When a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// From start to end: cheap, and membership depends on it.
+    Always,
+    /// Only while an agent is watched: costs every system call of the host.
+    WhileWatching,
+    /// Run for each agent that begins to be watched, and for each that is watched no more.
+    OnWatch,
+}
+
+/// One probe.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Name of the program in the eBPF object.
+    pub program: &'static str,
+    /// Where it is attached.
+    pub hook: Hook,
+    /// When it is attached.
+    pub presence: Presence,
+    /// What cannot be seen without it.
+    pub without: &'static str,
+}
+
+/// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
+pub const PROBES: [Probe; 9] = [
+    Probe {
+        program: "am_cgroup_mkdir",
+        hook: Hook::Tracepoint("cgroup_mkdir"),
+        presence: Presence::Always,
+        without: "cgroups made below an agent's are not watched",
+    },
+    Probe {
+        program: "am_cgroup_rmdir",
+        hook: Hook::Tracepoint("cgroup_rmdir"),
+        presence: Presence::Always,
+        without: "the table of watched cgroups keeps removed ones",
+    },
+    Probe {
+        program: "am_cgroup_attach",
+        hook: Hook::Tracepoint("cgroup_attach_task"),
+        presence: Presence::Always,
+        without: "processes that enter or leave an agent's cgroup are missed",
+    },
+    Probe {
+        program: "am_fork",
+        hook: Hook::Tracepoint("sched_process_fork"),
+        presence: Presence::Always,
+        without: "children of an agent's processes are missed",
+    },
+    Probe {
+        program: "am_exit",
+        hook: Hook::Tracepoint("sched_process_exit"),
+        presence: Presence::Always,
+        without: "ends of processes are missed, and a reused pid is taken for the agent's",
+    },
+    Probe {
+        program: "am_exec",
+        hook: Hook::Tracepoint("sched_process_exec"),
+        presence: Presence::Always,
+        without: "programs that an agent executes are missed",
+    },
+    Probe {
+        program: "am_sys_exit",
+        hook: Hook::Tracepoint("sys_exit"),
+        presence: Presence::WhileWatching,
+        without: "open, connect, unlink and changes of identity are missed",
+    },
+    Probe {
+        program: "am_sys_enter",
+        hook: Hook::Tracepoint("sys_enter"),
+        presence: Presence::WhileWatching,
+        without: "a path or address changed during its system call goes unnoticed",
+    },
+    Probe {
+        program: "am_tasks",
+        hook: Hook::Iterator("task"),
+        presence: Presence::OnWatch,
+        without: "processes that were there before watching began are missed once they leave the cgroup",
+    },
+];

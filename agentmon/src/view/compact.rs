@@ -1,0 +1,331 @@
+//! One line per operation, for people who watch.
+//!
+//! Shown by default: programs, files opened for writing or created, removals, connections, changes of identity, moves
+//! between cgroups, and whatever a rule matched. Left out unless asked for: successful and failed opens for reading
+//! (most of what programs do, half of it looking for files that are not there), forks, exits. The log has them all.
+//! Not for: machines; the text may change.
+
+use super::escape::{escape_within, escaped};
+use super::style::{Paint, Tone, level_name, of_level};
+use super::target;
+use crate::event::{Detail, Event, Identity, WallClock};
+use crate::log::{BreakerView, Loss, MatchView};
+use crate::process::{Agent, Operation};
+use crate::response::Command;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fmt::Write;
+
+/// Most characters of a command line or a path.
+const TARGET_WIDTH: usize = 120;
+/// Most characters of an agent's or a program's name.
+const NAME_WIDTH: usize = 24;
+/// Characters of a session that are shown.
+const SESSION_WIDTH: usize = 4;
+
+/// Writes compact lines.
+#[derive(Debug)]
+pub struct Compact {
+    clock: WallClock,
+    paint: Paint,
+    all: bool,
+    zone: TimeZone,
+    /// The second that was shown last, and its text.
+    second: u64,
+    time: String,
+    line: String,
+}
+
+impl Compact {
+    /// Lines in local time, coloured or not; `all` shows what is left out by default.
+    #[must_use]
+    pub fn new(clock: WallClock, colour: bool, all: bool) -> Self {
+        Self::in_zone(clock, colour, all, TimeZone::system())
+    }
+
+    fn in_zone(clock: WallClock, colour: bool, all: bool, zone: TimeZone) -> Self {
+        Self { clock, paint: Paint::new(colour), all, zone, second: u64::MAX, time: String::new(), line: String::new() }
+    }
+
+    /// Whether an operation is shown.
+    #[must_use]
+    pub fn shows(&self, op: &Operation<'_>, matches: &[MatchView<'_>]) -> bool {
+        self.all || !matches.is_empty() || !is_quiet(&op.event.detail)
+    }
+
+    /// Appends the line of an operation, newline included; nothing for one that is not shown.
+    pub fn operation(&mut self, op: &Operation<'_>, matches: &[MatchView<'_>], out: &mut Vec<u8>) {
+        if !self.shows(op, matches) {
+            return;
+        }
+        self.begin(op.event.timestamp_ns);
+        self.verb(Tone::Verb, verb(op.event), op.agent);
+        what(&mut self.line, op);
+        let failure = op.event.outcome.error_name();
+        if let Some(name) = failure {
+            self.line.push_str("  ");
+            self.paint.put(&mut self.line, Tone::Failure, name);
+        }
+        who(&mut self.line, op);
+        for found in matches {
+            let mut text = format!("!{} ", level_name(found.level));
+            escape_within(&mut text, found.title.as_bytes(), TARGET_WIDTH);
+            if let Some(count) = found.count {
+                let _ = write!(text, " ({count})");
+            }
+            self.line.push_str("  ");
+            self.paint.put(&mut self.line, of_level(found.level), &text);
+        }
+        self.end(out);
+    }
+
+    /// Appends the line of a breaker action.
+    pub fn breaker(&mut self, breaker: &BreakerView<'_>, out: &mut Vec<u8>) {
+        self.begin(breaker.timestamp_ns);
+        let verb = match breaker.action {
+            Command::Freeze => "FREEZE",
+            Command::Thaw => "THAW",
+            Command::Kill => "KILL",
+        };
+        self.verb(Tone::Alarm, verb, breaker.agent);
+        let line = &mut self.line;
+        if let Some(tasks) = breaker.tasks {
+            let _ = write!(line, "{tasks} tasks ");
+        }
+        let _ = write!(line, "in {:.1} ms, by ", breaker.latency.as_secs_f64() * 1000.0);
+        escape_within(line, breaker.by.as_bytes(), TARGET_WIDTH);
+        if !breaker.reason.is_empty() {
+            line.push_str(": ");
+            escape_within(line, breaker.reason.as_bytes(), TARGET_WIDTH);
+        }
+        match (breaker.error, breaker.verified) {
+            (Some(error), _) => {
+                let text = format!("FAILED: {}", escaped(error.as_bytes()));
+                line.push_str("  ");
+                self.paint.put(&mut self.line, Tone::Alarm, &text);
+            }
+            (None, Some(false)) => {
+                line.push_str("  ");
+                self.paint.put(&mut self.line, Tone::Alarm, "NOT VERIFIED");
+            }
+            (None, Some(true)) => {
+                line.push_str("  verified");
+                if breaker.action == Command::Freeze {
+                    let _ = write!(line, "  (agentmon thaw {0}, or agentmon kill {0})", breaker.agent.session);
+                }
+            }
+            (None, None) => {}
+        }
+        self.end(out);
+    }
+
+    /// Appends a line that says how many events were lost.
+    pub fn gap(&mut self, timestamp_ns: u64, losses: &[Loss], out: &mut Vec<u8>) {
+        self.begin(timestamp_ns);
+        let mut text = format!("LOST     {} events", losses.iter().map(|loss| loss.count).sum::<u64>());
+        for (at, loss) in losses.iter().enumerate() {
+            text.push_str(if at == 0 { ": " } else { ", " });
+            let _ = write!(text, "{} {} at {}", loss.count, loss.kind.map_or("events", |kind| kind.name()), loss.stage);
+        }
+        self.paint.put(&mut self.line, Tone::Alarm, &text);
+        self.end(out);
+    }
+
+    /// Starts a line with the time of day.
+    fn begin(&mut self, timestamp_ns: u64) {
+        let epoch_ns = self.clock.epoch_ns(timestamp_ns);
+        let second = epoch_ns / 1_000_000_000;
+        if second != self.second {
+            self.second = second;
+            let time = i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok()).unwrap_or_default();
+            self.time = time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
+        }
+        self.line.clear();
+        let time = format!("{}.{:03} ", self.time, epoch_ns / 1_000_000 % 1000);
+        self.paint.put(&mut self.line, Tone::Faint, &time);
+    }
+
+    fn verb(&mut self, tone: Tone, verb: &str, agent: &Agent) {
+        self.paint.put(&mut self.line, tone, &format!("{verb:8}"));
+        self.line.push(' ');
+        escape_within(&mut self.line, agent.name.as_bytes(), NAME_WIDTH);
+        self.line.push('/');
+        let session: String = agent.session.chars().take(SESSION_WIDTH).collect();
+        escape_within(&mut self.line, session.as_bytes(), NAME_WIDTH);
+        self.line.push(' ');
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.line.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// What happens so often, or says so little, that it is left out by default.
+const fn is_quiet(detail: &Detail) -> bool {
+    match detail {
+        Detail::Open(open) => !open.created && !open.for_writing(),
+        Detail::Fork(_) | Detail::Exit(_) => true,
+        _ => false,
+    }
+}
+
+const fn verb(event: &Event) -> &'static str {
+    match &event.detail {
+        Detail::Exec(_) => "exec",
+        Detail::Fork(_) => "fork",
+        Detail::Exit(_) => "exit",
+        Detail::Open(open) if open.created => "create",
+        Detail::Open(open) if open.for_writing() => "write",
+        Detail::Open(_) => "open",
+        Detail::Connect(_) => "connect",
+        Detail::Unlink(unlink) if unlink.directory => "rmdir",
+        Detail::Unlink(_) => "unlink",
+        Detail::Identity(_) => "identity",
+        Detail::CgroupLeave(_) => "leave",
+        Detail::CgroupJoin(_) => "join",
+        Detail::ProcessSeen(_) => "running",
+    }
+}
+
+fn what(line: &mut String, op: &Operation<'_>) {
+    match &op.event.detail {
+        Detail::Exec(exec) | Detail::ProcessSeen(exec) => target::command_line(line, exec, TARGET_WIDTH),
+        Detail::Fork(fork) => {
+            let _ = write!(line, "process {}", fork.child.tgid);
+        }
+        Detail::Exit(exit) => {
+            let _ = match (exit.code(), exit.signal()) {
+                (Some(code), _) => write!(line, "code {code}"),
+                (None, signal) => write!(line, "signal {}", signal.unwrap_or(0)),
+            };
+        }
+        Detail::Open(open) => shown(line, &open.path.bytes, &open.asked.bytes),
+        Detail::Unlink(unlink) => shown(line, &unlink.path.bytes, &unlink.asked.bytes),
+        Detail::Connect(connect) => target::peer(line, &connect.peer, TARGET_WIDTH),
+        Detail::Identity(after) => identity(line, op.event.operation, after),
+        Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => {
+            let path: &[u8] = if cgroup.path.is_empty() { b"(another cgroup)" } else { &cgroup.path.bytes };
+            escape_within(line, path, TARGET_WIDTH);
+            let _ = write!(line, " by {}", cgroup.mover_tgid);
+        }
+    }
+}
+
+fn shown(line: &mut String, path: &[u8], asked: &[u8]) {
+    let path = if path.is_empty() { asked } else { path };
+    if path.is_empty() {
+        line.push_str("(unreadable path)");
+    } else {
+        escape_within(line, path, TARGET_WIDTH);
+    }
+}
+
+fn identity(line: &mut String, operation: &str, after: &Identity) {
+    let _ = write!(line, "{operation}: now uid {} euid {} gid {} egid {}", after.uids[0], after.uids[1], after.gids[0], after.gids[1]);
+    if operation == "capset" {
+        let _ = write!(line, " capabilities {:x}", after.cap_effective);
+    }
+}
+
+/// `  bash->curl[4712]` for a program, `  curl[4712]` for the rest.
+fn who(line: &mut String, op: &Operation<'_>) {
+    line.push_str("  ");
+    let started = matches!(op.event.detail, Detail::Exec(_)) && op.event.outcome.succeeded();
+    if let Some(parent) = op.parent_image().filter(|_| started) {
+        program(line, &parent.exe.bytes);
+        line.push_str("->");
+    }
+    match op.image() {
+        Some(image) => program(line, &image.exe.bytes),
+        None => {
+            escape_within(line, op.event.comm(), NAME_WIDTH);
+        }
+    }
+    let _ = write!(line, "[{}]", op.event.process.tgid);
+}
+
+fn program(line: &mut String, exe: &[u8]) {
+    let name = exe.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    escape_within(line, name, NAME_WIDTH);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Compact;
+    use crate::event::{Detail, Kind, Outcome, Peer};
+    use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
+    use crate::log::{Loss, MatchView};
+    use jiff::tz::TimeZone;
+
+    fn compact(colour: bool, all: bool) -> Compact {
+        Compact::in_zone(clock(), colour, all, TimeZone::UTC)
+    }
+
+    fn line(sample: &Sample, matches: &[MatchView<'_>], all: bool) -> String {
+        let mut out = Vec::new();
+        compact(false, all).operation(&sample.operation(), matches, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_kind_has_its_line() {
+        let lines: String = every_kind().iter().map(|sample| line(sample, &[], true)).collect();
+        let want = "\
+09:22:38.577 exec     claude-code/7f3a curl -s https://example.com/i.sh  bash->curl[4712]
+09:22:38.577 fork     claude-code/7f3a process 4713  curl[4712]
+09:22:38.577 exit     claude-code/7f3a code 0  curl[4712]
+09:22:38.577 open     claude-code/7f3a /home/agent/.aws/credentials  curl[4712]
+09:22:38.577 connect  claude-code/7f3a 93.184.215.14:443  curl[4712]
+09:22:38.577 unlink   claude-code/7f3a /work/repo/src/main.rs  curl[4712]
+09:22:38.577 identity claude-code/7f3a setuid: now uid 1001 euid 1001 gid 1001 egid 1001  curl[4712]
+09:22:38.577 leave    claude-code/7f3a /elsewhere by 4711  curl[4712]
+09:22:38.577 join     claude-code/7f3a /elsewhere by 4711  curl[4712]
+09:22:38.577 running  claude-code/7f3a /usr/bin/curl  curl[4712]
+";
+        assert_eq!(lines, want);
+    }
+
+    #[test]
+    fn reads_forks_and_exits_are_shown_only_when_asked_for_or_matched() {
+        let shown: Vec<Kind> =
+            every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
+        let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open]);
+        let read = sample("openat", open(b"/etc/shadow", 0));
+        assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
+        assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));
+    }
+
+    #[test]
+    fn failures_and_hostile_text_are_shown_for_what_they_are() {
+        let mut refused = sample("connect", connect(Peer::UnixPath(text(b"/run/\x1b[31mx"))));
+        refused.event.outcome = Outcome(-111);
+        assert!(line(&refused, &[], false).contains(r" unix:/run/\x1b[31mx  ECONNREFUSED  "));
+        let exec = sample("execve", Detail::Exec(program("/bin/sh", b"sh\0-c\0echo a\n\xff\0\0")));
+        assert!(line(&exec, &[], false).contains(r" sh -c 'echo a\x0a\xff' '' "), "{}", line(&exec, &[], false));
+        let long = sample("execve", Detail::Exec(program("/bin/sh", &[b'x'; 30_000])));
+        assert!(line(&long, &[], false).contains("xx…  bash->") && line(&long, &[], false).chars().count() < 200);
+    }
+
+    #[test]
+    fn breaker_actions_and_losses_stand_out() {
+        let (sample, mut out) = (&every_kind()[0], Vec::new());
+        let mut compact = compact(false, false);
+        compact.breaker(&breaker(&sample.agent), &mut out);
+        compact.gap(558_577_123_456, &[Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 7 }], &mut out);
+        let want = "\
+09:22:38.577 FREEZE   claude-code/7f3a 14 tasks in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
+09:22:38.577 LOST     7 events: 7 open at kernel_ringbuf
+";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn colours_come_only_when_told() {
+        let (samples, mut plain, mut coloured) = (every_kind(), Vec::new(), Vec::new());
+        compact(false, true).operation(&samples[0].operation(), &[rule(&[], 5, "kill")], &mut plain);
+        compact(true, true).operation(&samples[0].operation(), &[rule(&[], 5, "kill")], &mut coloured);
+        assert!(!plain.contains(&0x1b) && coloured.contains(&0x1b));
+    }
+}

@@ -1,0 +1,77 @@
+//! The actor of the kernel tests: does one family of operations and prints, as JSON lines, what it did.
+//!
+//! `stimulus MODE [ARGUMENT…]`. The harness (`agentmon_tests::watch`) puts it into the watched cgroup before its first
+//! instruction. It knows nothing of agentmon: the tests compare. Not for: deciding whether something was seen.
+
+mod compat;
+mod exec;
+mod files;
+mod hostile;
+mod identity;
+mod network;
+mod places;
+mod process;
+mod scope;
+mod sys;
+mod truth;
+mod unlinks;
+mod unreadable;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Set for programs that are executed only to be seen, with any arguments.
+const NOOP: &str = "AGENTMON_STIMULUS_NOOP";
+
+fn main() -> ExitCode {
+    if std::env::var_os(NOOP).is_some() {
+        return ExitCode::SUCCESS;
+    }
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((mode, args)) = args.split_first() else {
+        eprintln!("usage: stimulus MODE [ARGUMENT…]");
+        return ExitCode::from(2);
+    };
+    let text = |i: usize| args.get(i).map_or("", String::as_str);
+    let number = |i: usize| text(i).parse::<u64>().unwrap_or_else(|_| panic!("argument {i} of {mode} is a number"));
+    let dir = Path::new(text(0));
+    match mode.as_str() {
+        "marker" => scope::marker(text(0)),
+        "opens" => files::opens(dir),
+        "failed-opens" => files::failures(dir),
+        "deep" => files::deep(dir),
+        "places" => places::all(dir),
+        "unlinks" => unlinks::all(dir),
+        "unlinks-unprivileged" => unlinks::unprivileged(dir),
+        "execs" => exec::all(dir),
+        "failed-execs" => exec::failures(dir),
+        "long-argv" => exec::long_argv(dir, number(1)),
+        "thread-exec" => exec::from_thread(dir),
+        "forks" => process::forks(),
+        "many-forks" => process::many_forks(number(0)),
+        "exits" => process::exits(),
+        "connects" => network::all(dir),
+        "identities" => identity::all(),
+        "identities-compat" => identity::compat(),
+        "compat" => compat::all(dir),
+        "unreadable" => unreadable::all(dir),
+        "flip-once" => unreadable::flip_once(dir, number(1)),
+        "flip-always" => unreadable::flip_always(dir, number(1)),
+        "hostile" => hostile::arguments(dir),
+        "storm" => hostile::storm(dir, number(1)),
+        "thread-storm" => hostile::thread_storm(dir, number(1)),
+        "close-race" => hostile::close_race(dir, number(1)),
+        "flood" => hostile::flood(number(0), number(1)),
+        "wait" => scope::wait_here(),
+        "escape" => scope::escape(text(0), text(1)),
+        "clone-into" => scope::clone_into(text(0), text(1)),
+        "threads" => scope::threads(text(0)),
+        "agent" => scope::agent(),
+        "zombie" => scope::zombie(),
+        _ => {
+            eprintln!("stimulus: unknown mode {mode}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,139 @@
+//! An event as a flat map of plain values, with the keys the stimulus uses for its truth.
+//!
+//! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
+
+use agentmon::event::{Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Unlink, flags};
+use serde_json::{Map, Value};
+
+/// Nanoseconds of a clock tick (`USER_HZ` is 100), the unit of /proc.
+const TICK_NS: u64 = 10_000_000;
+
+/// Everything an event says.
+#[must_use]
+pub fn flatten(event: &Event) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| {
+        map.insert(key.to_owned(), value);
+    };
+    put("kind", event.kind().name().into());
+    put("op", event.operation.into());
+    put("ret", event.outcome.0.into());
+    put("pid", event.process.tgid.into());
+    put("tid", event.tid.into());
+    put("ppid", event.ppid.into());
+    put("start", (event.process.start_ns / TICK_NS).into());
+    put("uid", event.uid.into());
+    put("euid", event.euid.into());
+    put("comm", escaped(event.comm()));
+    put("agent", event.agent.0.into());
+    put("cgroup", event.cgroup.0.into());
+    for (name, flag) in [
+        ("compat", flags::COMPAT),
+        ("read_at_exit", flags::READ_AT_EXIT),
+        ("unreadable", flags::UNREADABLE),
+        ("changed", flags::CHANGED),
+        ("truncated", flags::TRUNCATED),
+    ] {
+        put(name, event.has(flag).into());
+    }
+    detail(&event.detail, &mut put);
+    map
+}
+
+fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
+    match detail {
+        Detail::Exec(it) | Detail::ProcessSeen(it) => exec(it, put),
+        Detail::Fork(it) => fork(it, put),
+        Detail::Exit(it) => put("status", it.status.into()),
+        Detail::Open(it) => open(it, put),
+        Detail::Connect(it) => connect(it, put),
+        Detail::Unlink(it) => unlink(it, put),
+        Detail::Identity(it) => identity(it, put),
+        Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
+    }
+}
+
+fn escaped(bytes: &[u8]) -> Value {
+    bytes.escape_ascii().to_string().into()
+}
+
+fn path(key: &str, path: &Path, put: &mut impl FnMut(&str, Value)) {
+    put(key, escaped(&path.bytes));
+    put("trust", format!("{:?}", path.trust).into());
+}
+
+fn file(file: &FileId, put: &mut impl FnMut(&str, Value)) {
+    put("ino", file.ino.into());
+    put("dev", format!("{}:{}", file.major, file.minor).into());
+    put("mode", file.mode.into());
+    put("nlink", file.nlink.into());
+}
+
+fn exec(exec: &Exec, put: &mut impl FnMut(&str, Value)) {
+    path("exe", &exec.exe, put);
+    file(&exec.file, put);
+    put("filename", escaped(&exec.filename.bytes));
+    put("script", exec.script.as_ref().map_or("none".into(), |script| escaped(&script.bytes)));
+    put("cwd", escaped(&exec.cwd.bytes));
+    put("argv", escaped(&exec.argv.bytes));
+    put("argv_bytes", exec.argv.original.into());
+    put("argc", exec.argc.into());
+    put("fileless", exec.is_fileless().into());
+}
+
+fn fork(fork: &Fork, put: &mut impl FnMut(&str, Value)) {
+    put("child_pid", fork.child.tgid.into());
+    put("child_start", (fork.child.start_ns / TICK_NS).into());
+    put("child_ppid", fork.child_ppid.into());
+    put("child_cgroup", fork.child_cgroup.0.into());
+}
+
+fn open(open: &Open, put: &mut impl FnMut(&str, Value)) {
+    path("path", &open.path, put);
+    put("asked", escaped(&open.asked.bytes));
+    file(&open.file, put);
+    put("open_flags", open.open_flags.into());
+    put("create_mode", open.create_mode.into());
+    put("created", open.created.into());
+}
+
+fn unlink(unlink: &Unlink, put: &mut impl FnMut(&str, Value)) {
+    path("path", &unlink.path, put);
+    put("asked", escaped(&unlink.asked.bytes));
+    put("at_enter", unlink.asked_at_enter.as_ref().map_or(Value::Null, |asked| escaped(&asked.bytes)));
+    put("directory", unlink.directory.into());
+}
+
+fn connect(connect: &Connect, put: &mut impl FnMut(&str, Value)) {
+    let peer = match &connect.peer {
+        Peer::Inet(address) => format!("inet {address}"),
+        Peer::UnixPath(path) => format!("unix {}", path.bytes.escape_ascii()),
+        Peer::UnixAbstract(name) => format!("abstract {}", name.bytes.escape_ascii()),
+        Peer::Disconnect => "disconnect".to_owned(),
+        Peer::Other(bytes) => format!("other {}", bytes.bytes.escape_ascii()),
+        Peer::Unknown => "unknown".to_owned(),
+    };
+    put("peer", peer.into());
+    put("local", connect.local.map_or(Value::Null, |address| address.to_string().into()));
+    put("from_kernel", connect.from_kernel.into());
+    put("differs", connect.differs.into());
+    put("family", connect.family.into());
+    put("sock_type", connect.sock_type.into());
+    put("protocol", connect.protocol.into());
+    put("fd", connect.fd.into());
+}
+
+fn identity(identity: &Identity, put: &mut impl FnMut(&str, Value)) {
+    put("args", identity.args.to_vec().into());
+    put("uids", identity.uids.to_vec().into());
+    put("gids", identity.gids.to_vec().into());
+    put("cap_effective", identity.cap_effective.into());
+    put("cap_permitted", identity.cap_permitted.into());
+}
+
+fn cgroup(cgroup: &Cgroup, put: &mut impl FnMut(&str, Value)) {
+    put("to_cgroup", cgroup.to.0.into());
+    put("to_path", escaped(&cgroup.path.bytes));
+    put("mover_pid", cgroup.mover_tgid.into());
+    put("born", cgroup.born.into());
+}

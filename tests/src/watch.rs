@@ -1,0 +1,233 @@
+//! A loaded sensor and one watched cgroup: runs stimuli in it and collects what is seen.
+//!
+//! Everything is undone on drop. A test waits for its events by a marker: a failed open of a name nothing else opens.
+
+use crate::cgroup::Group;
+use crate::compare::{Fields, match_all};
+use crate::flat::flatten;
+use crate::run::{Run, Running};
+use agentmon::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
+use agentmon::sensor::ring::{self, Drain, Frames, RecordSource};
+use agentmon::sensor::{Sensor, SensorConfig};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for events that must come.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// The agent of a test.
+pub const AGENT: AgentId = AgentId(1);
+/// Ring of tests that must lose nothing.
+const RING_BYTES: u32 = 16 * 1024 * 1024;
+
+/// The sensor at work.
+pub struct Watch {
+    /// The kernel side.
+    pub sensor: Sensor,
+    /// Path of the stimulus program.
+    pub program: &'static str,
+    source: Option<RecordSource>,
+    drain: Option<(Drain, Frames)>,
+    events: Vec<Event>,
+    /// The watched cgroup. Behind the sensor, so that it is removed after it.
+    pub group: Group,
+}
+
+impl Watch {
+    /// Watches a fresh cgroup.
+    #[must_use]
+    pub fn start(program: &'static str) -> Self {
+        let mut watch = Self::idle(program, RING_BYTES);
+        watch.drain();
+        watch.watch(AGENT);
+        watch
+    }
+
+    /// Loads the sensor and makes a cgroup: nothing is watched, the drain does not run.
+    ///
+    /// # Panics
+    /// When the probes cannot be loaded.
+    #[must_use]
+    pub fn idle(program: &'static str, ring_bytes: u32) -> Self {
+        let (sensor, source) = Sensor::load(SensorConfig { ring_bytes, messages: false }).unwrap_or_else(|error| panic!("{error}"));
+        Self { sensor, program, source: Some(source), drain: None, events: Vec::new(), group: Group::new("agent") }
+    }
+
+    /// Begins to drain the ring.
+    ///
+    /// # Panics
+    /// When it is drained already.
+    pub fn drain(&mut self) {
+        let source = self.source.take().expect("a ring that is not drained yet");
+        self.drain = Some(ring::start(source, std::thread::current()).expect("the drain thread"));
+    }
+
+    /// Watches the cgroup and those inside it for an agent.
+    ///
+    /// # Panics
+    /// When a probe cannot be attached.
+    pub fn watch(&mut self, agent: AgentId) {
+        let path = self.group.path().to_owned();
+        self.sensor.watch(agent, || below(&path)).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Process ids the kernel holds as an agent's.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    #[must_use]
+    pub fn members(&self, agent: AgentId) -> Vec<u32> {
+        self.sensor.members().of(agent).expect("the members")
+    }
+
+    /// Starts a stimulus in the watched cgroup.
+    #[must_use]
+    pub fn begin(&self, args: &[&str]) -> Running {
+        Running::start(self.program, Some(&self.group), args)
+    }
+
+    /// Runs a stimulus in the watched cgroup to its end, and waits for its events.
+    ///
+    /// # Panics
+    /// When the stimulus fails or the events do not come.
+    pub fn run(&mut self, args: &[&str]) -> Run {
+        let running = self.begin(args);
+        // Events are taken while it works, so that a long run fits into the ring.
+        let run = std::thread::scope(|scope| {
+            let run = scope.spawn(|| running.finish());
+            while !run.is_finished() {
+                self.collect();
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        self.sync();
+        run
+    }
+
+    /// Collects everything that happened before this call.
+    ///
+    /// # Panics
+    /// When the marker does not come.
+    pub fn sync(&mut self) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("/agentmon-marker-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let pid = self.begin(&["marker", &name]).finish().pid;
+        let is_marker = |event: &Event| match &event.detail {
+            Detail::Open(open) => open.asked.bytes == name.as_bytes(),
+            _ => false,
+        };
+        self.wait(&name, |event| is_marker(event));
+        // To its end, so that no event of one marker falls into what comes after it.
+        self.wait("the end of the marker", |event| event.kind() == Kind::Exit && event.process.tgid == pid);
+    }
+
+    /// Collects events until one is as wanted.
+    ///
+    /// # Panics
+    /// When none comes before the deadline.
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut looked = 0;
+        loop {
+            self.collect();
+            if self.events[looked..].iter().any(&wanted) {
+                return;
+            }
+            looked = self.events.len();
+            assert!(Instant::now() < deadline, "no event for {what} within {DEADLINE:?}; {looked} others came");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// Takes what is there.
+    ///
+    /// # Panics
+    /// When a record does not decode.
+    pub fn collect(&mut self) {
+        let Some((_, frames)) = &mut self.drain else { return };
+        for frame in frames.by_ref() {
+            self.events.push(decode::decode(&frame).unwrap_or_else(|error| panic!("{error} in {frame:?}")));
+        }
+    }
+
+    /// Everything collected so far, in the order of the ring.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The same, flat.
+    #[must_use]
+    pub fn flat(&self) -> Vec<Fields> {
+        self.events.iter().map(flatten).collect()
+    }
+
+    /// Every line of truth has an event of its own that agrees in every field; there are at least `least` lines; nothing
+    /// that was done once is reported twice; no probe failed and nothing was lost.
+    ///
+    /// # Panics
+    /// When not, with the closest event field by field.
+    pub fn check(&self, run: &Run, least: usize) {
+        assert!(run.truths.len() >= least, "the stimulus did only {} of {least} things", run.truths.len());
+        let events = self.flat();
+        let found = match_all(&run.truths, &events).unwrap_or_else(|report| panic!("{report}"));
+        let pids: Vec<_> = run.truths.iter().map(|truth| &truth["pid"]).collect();
+        for (i, event) in events.iter().enumerate() {
+            let counted = matches!(event["kind"].as_str(), Some("unlink" | "connect" | "identity"));
+            let once = run.truths.iter().any(|truth| truth["op"] == event["op"]);
+            let extra = counted && once && pids.contains(&&event["pid"]) && !found.contains(&i);
+            assert!(!extra, "an event of something that was not done: {event:?}");
+        }
+        self.check_clean();
+    }
+
+    /// No probe failed, nothing was lost, and records came in order.
+    ///
+    /// # Panics
+    /// When not.
+    pub fn check_clean(&self) {
+        let stats = self.sensor.stats().expect("the counters");
+        let errors: Vec<_> = stats.errors().collect();
+        assert!(errors.is_empty(), "probes failed (probe, cause, times): {errors:?}");
+        assert_eq!(stats.dropped_total(), 0, "records were lost");
+        self.check_order();
+    }
+
+    /// Numbers of each CPU's records strictly increase, and each hole is announced.
+    ///
+    /// The task iterator numbers its own: `process_seen` stays out.
+    ///
+    /// # Panics
+    /// When not.
+    pub fn check_order(&self) {
+        let mut last: HashMap<u16, u64> = HashMap::new();
+        for event in self.events.iter().filter(|event| event.kind() != Kind::ProcessSeen) {
+            let before = last.insert(event.cpu, event.seq).unwrap_or(0);
+            assert!(event.seq > before, "record {} of CPU {} after {before}", event.seq, event.cpu);
+            assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of CPU {}", event.seq, event.cpu);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some((drain, _)) = self.drain.take() {
+            drain.stop();
+        }
+    }
+}
+
+/// The identifiers of a cgroup and of all inside it.
+fn below(path: &std::path::Path) -> Vec<CgroupId> {
+    let mut ids = Vec::new();
+    if let Ok(metadata) = std::fs::metadata(path) {
+        ids.push(CgroupId(std::os::unix::fs::MetadataExt::ino(&metadata)));
+    }
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            ids.append(&mut below(&entry.path()));
+        }
+    }
+    ids
+}

@@ -1,0 +1,144 @@
+//! The circuit breaker from a rule file or an order to dead processes, and how long it took.
+
+use agentmon_tests::cgroup::fresh;
+use agentmon_tests::e2e::binary::order;
+use agentmon_tests::e2e::group::{Group, runs};
+use agentmon_tests::e2e::poll::{stays, until};
+use agentmon_tests::e2e::rule::{CANARY, broken, on_open};
+use agentmon_tests::e2e::session::Session;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// Opens the canary, and removes it if nobody stops it.
+const REACH_FOR_CANARY: &str = "read line < \"$1/canary\"; sleep 2; rm \"$1/canary\"; echo survived >&2";
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a name")
+}
+
+fn with_canary() -> tempfile::TempDir {
+    let place = tempfile::tempdir().expect("a directory");
+    std::fs::write(place.path().join("canary"), "alive\n").expect("a file");
+    place
+}
+
+fn latency_ms(kill: &Value) -> f64 {
+    kill["unmapped"]["latency_ms"].as_f64().expect("a latency")
+}
+
+#[test]
+fn a_rule_of_the_user_kills_the_agent_before_its_next_step() {
+    let place = with_canary();
+    let rule = on_open(place.path(), "canary", "kill");
+    let ended = Session::script(&["--rules", text(&rule)], REACH_FOR_CANARY, &[text(place.path())]).end();
+    assert_eq!(ended.code(), 137, "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(place.path().join("canary")).expect("the canary"), "alive\n");
+    assert!(!ended.stderr.contains("survived") && ended.stderr.contains("kill by rule:"), "{}", ended.stderr);
+    let events = ended.events();
+    let open = events.one(&[("/file/path", json!(place.path().join("canary"))), ("/is_alert", json!(true))]);
+    assert_eq!((&open["policy"]["uid"], &open["severity_id"], &open["unmapped"]["action"]), (&json!(CANARY), &json!(5), &json!("kill")));
+    let kill = events.one(&[("/metadata/event_code", json!("breaker.kill"))]);
+    assert_eq!(kill["actor"]["app_uid"], format!("rule:{CANARY}"));
+    assert_eq!((&kill["unmapped"]["verified"], &kill["status_id"]), (&json!(true), &json!(1)));
+    assert_eq!(kill["process"]["pid"], open["actor"]["process"]["pid"]);
+    println!("measured: rule to kill: written {} ms after the operation", latency_ms(kill));
+    assert!(latency_ms(kill) < 5_000.0, "{kill}");
+}
+
+#[test]
+fn a_broken_rule_file_is_told_with_its_place_and_the_good_ones_work() {
+    let place = with_canary();
+    let (good, bad) = (on_open(place.path(), "canary", "kill"), broken(place.path()));
+    let options = ["--rules", text(&good), "--rules", text(&bad)];
+    let ended = Session::script(&options, REACH_FOR_CANARY, &[text(place.path())]).end();
+    assert_eq!(ended.code(), 137, "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("{}:8:24: error: unknown modifier `endwith`", bad.display())), "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean `endswith`?"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("warning: rules with mistakes are not used"), "{}", ended.stderr);
+}
+
+#[test]
+fn observing_kills_nothing_and_says_what_it_would_have_done() {
+    let place = with_canary();
+    let rule = on_open(place.path(), "canary", "kill");
+    let script = "read line < \"$1/canary\"; rm \"$1/canary\"; echo survived >&2; exit 4";
+    let ended = Session::script(&["--observe", "--rules", text(&rule)], script, &[text(place.path())]).end();
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("survived") && !place.path().join("canary").exists(), "{}", ended.stderr);
+    let events = ended.events();
+    let open = events.one(&[("/file/path", json!(place.path().join("canary"))), ("/is_alert", json!(true))]);
+    assert_eq!((&open["unmapped"]["action"], &open["unmapped"]["observed"]), (&json!("kill"), &json!(true)));
+    assert_eq!((&open["action_id"], &open["disposition_id"]), (&json!(3), &json!(19)), "observed, an alert");
+    assert_eq!(events.all(&[("/class_uid", json!(7003))]), [&Value::Null; 0]);
+    assert!(ended.stderr.contains("observed  1 actions that were not carried out"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("kill: The canary canary is opened"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_running_agent_is_frozen_thawed_and_killed_by_hand() {
+    let place = tempfile::tempdir().expect("a directory");
+    let name = fresh("byhand");
+    let script = "i=0; while :; do i=$((i+1)); echo $i > \"$1/new\"; mv \"$1/new\" \"$1/counter\"; sleep 0.01; done";
+    let session = Session::script(&["--name", &name], script, &[text(place.path())]);
+    let count = || std::fs::read_to_string(place.path().join("counter")).ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+    until("it counts", || count() > 2);
+    let listed = order(&["agents"]);
+    let row = listed.stdout.lines().find(|line| line.starts_with(&name)).unwrap_or_else(|| panic!("not listed: {}", listed.stdout));
+    assert!(row.contains(" running "), "{row}");
+
+    let frozen = order(&["freeze", &name]);
+    assert_eq!((frozen.code, frozen.stdout.contains("freeze") && frozen.stdout.contains("verified")), (0, true), "{frozen:?}");
+    let at = count();
+    stays("a frozen agent counts no further", Duration::from_millis(300), || count() == at);
+    assert!(order(&["agents"]).stdout.lines().any(|line| line.starts_with(&name) && line.contains(" frozen ")));
+
+    let thawed = order(&["thaw", &name]);
+    assert_eq!(thawed.code, 0, "{thawed:?}");
+    until("it counts on", || count() > at + 2);
+
+    let killed = order(&["kill", &name]);
+    assert_eq!(killed.code, 0, "{killed:?}");
+    println!("measured: by hand: {}{}{}", frozen.stdout, thawed.stdout, killed.stdout);
+    let ended = session.end();
+    assert_eq!(ended.code(), 137, "{}", ended.stderr);
+    assert_eq!(ended.events().stop_reason(), "COMMAND ended");
+}
+
+#[test]
+fn an_order_against_an_unknown_agent_is_3_and_says_who_there_is() {
+    let name = fresh("known");
+    let place = tempfile::tempdir().expect("a directory");
+    let session = Session::script(&["--name", &name], "echo > \"$1/up\"; exec sleep 300", &[text(place.path())]);
+    let _ = session.line_in(&place.path().join("up"));
+    for verb in ["kill", "freeze", "thaw"] {
+        let said = order(&[verb, "no-such-agent"]);
+        assert_eq!(said.code, 3, "{said:?}");
+        assert!(said.stderr.starts_with("error: no agent `no-such-agent`\n  hint: agents now: "), "{}", said.stderr);
+        assert!(said.stderr.contains(&name), "{}", said.stderr);
+    }
+    session.signal(rustix::process::Signal::TERM);
+    assert_eq!(session.end().code(), 143, "the one that was not meant still ran");
+}
+
+#[test]
+fn a_descendant_that_moved_itself_to_another_cgroup_dies_too() {
+    let place = with_canary();
+    let elsewhere = Group::new("elsewhere");
+    let rule = on_open(place.path(), "canary", "kill");
+    let script = "(echo 0 > \"$2/cgroup.procs\"; exec sleep 300) & until grep -q . \"$2/cgroup.procs\"; do :; done; \
+                  cat \"$2/cgroup.procs\" >&2; read line < \"$1/canary\"; sleep 300";
+    // Without the rules that kill on the move itself.
+    let options = ["--no-builtin-rules", "--rules", text(&rule)];
+    let ended = Session::script(&options, script, &[text(place.path()), text(elsewhere.path())]).end();
+    assert_eq!(ended.code(), 137, "{}", ended.stderr);
+    let pid: u32 = ended.stderr.lines().next().and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("no pid: {}", ended.stderr));
+    assert!(!runs(pid), "the escaped process {pid} lives");
+    let events = ended.events();
+    let left = events.one(&[("/metadata/event_code", json!("cgroup_leave"))]);
+    assert_eq!(left["process"]["pid"], json!(pid));
+    let kill = events.one(&[("/metadata/event_code", json!("breaker.kill"))]);
+    assert_eq!((&kill["unmapped"]["verified"], &kill["actor"]["app_uid"]), (&json!(true), &json!(format!("rule:{CANARY}"))));
+    let exits = events.all(&[("/metadata/event_code", json!("exit")), ("/process/pid", json!(pid)), ("/unmapped/signal", json!(9))]);
+    assert_eq!(exits.len(), 1, "its death by SIGKILL is in the log");
+}

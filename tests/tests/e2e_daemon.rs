@@ -1,0 +1,84 @@
+//! `agentmon daemon` at work: which cgroups it watches, under which names, and how it stops.
+
+use agentmon_tests::e2e::group::{Group, Waiting};
+use agentmon_tests::e2e::node::{Node, Setup};
+use serde_json::json;
+use std::path::Path;
+
+/// A script that makes a file, and the members of the record that says so.
+fn touch(group: &Group, file: &Path) -> u32 {
+    group.run(": > \"$1\"", &[file.to_str().expect("a name")])
+}
+
+#[test]
+fn cgroups_from_before_and_after_the_start_and_nested_ones_are_watched_and_nothing_else() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| place.path().join(name);
+    let (pool, stranger) = (Group::new("pool"), Group::new("stranger"));
+    let before = pool.child("old-worker");
+    let setup = Setup {
+        agents: vec![("e2e-old".into(), format!("{}/old*", pool.name())), ("e2e-new".into(), format!("{}/**/new*.scope", pool.name()))],
+        ..Setup::of("unused", &pool)
+    };
+    let node = Node::watching(&setup, &before);
+    let nested = before.child("nested");
+    touch(&before, &file("before"));
+    touch(&nested, &file("nested"));
+    let unwatched = [touch(&stranger, &file("stranger")), touch(&pool, &file("parent"))];
+    let middle = pool.child("middle");
+    let after = middle.child("new-1.scope");
+    node.watches(&after);
+    touch(&after, &file("after"));
+    let _ = node.log_until_now(&before);
+    let log = node.log_until_now(&after);
+    for (name, agent) in [("before", "e2e-old"), ("nested", "e2e-old"), ("after", "e2e-new")] {
+        let made = log.one(&[("/type_uid", json!(100_101)), ("/file/path", json!(file(name)))]);
+        assert_eq!(made["ai_agent"]["uid"], agent, "{made}");
+    }
+    for pid in unwatched {
+        assert!(log.all(&[("/actor/process/pid", json!(pid))]).is_empty(), "an unwatched process is in the log");
+        assert!(log.all(&[("/process/pid", json!(pid))]).is_empty(), "an unwatched process is in the log");
+    }
+    assert!(file("stranger").exists() && file("parent").exists(), "they did something");
+    let stopped = node.stop();
+    assert_eq!(stopped.code, 0, "{}", stopped.stderr);
+}
+
+#[test]
+fn a_process_that_ran_before_the_start_is_watched_too() {
+    let place = tempfile::tempdir().expect("a directory");
+    let group = Group::new("running");
+    let waiting = Waiting::start(&group, "echo > \"$1\"; :", &[place.path().join("late").to_str().expect("a name")]);
+    let node = Node::watching(&Setup::of("e2e-running", &group), &group);
+    assert!(waiting.go().success());
+    let log = node.log_until_now(&group);
+    let made = log.one(&[("/type_uid", json!(100_101)), ("/file/path", json!(place.path().join("late")))]);
+    assert_eq!(made["actor"]["process"]["path"], "/usr/bin/dash", "its program is known: {made}");
+    assert_eq!(node.stop().code, 0);
+}
+
+#[test]
+fn sigterm_writes_everything_that_was_done_before_and_says_so_last() {
+    const FILES: u64 = 3_000;
+    let group = Group::new("drain");
+    let node = Node::watching(&Setup::of("e2e-drain", &group), &group);
+    let script = "i=0; while [ $i -lt 3000 ]; do : < /proc/version; i=$((i+1)); done";
+    group.run(script, &[]);
+    // At once, with records in the ring, in the queue and in the writer.
+    let stopped = node.stop();
+    assert_eq!(stopped.code, 0, "{}", stopped.stderr);
+    let opened = stopped.log.all(&[("/file/path", json!("/proc/version"))]).len() as u64;
+    assert_eq!(opened + stopped.log.lost("open"), FILES);
+    assert_eq!(stopped.log.lost("open"), 0, "16 MiB of ring hold them");
+    stopped.log.assert_gapless();
+    assert_eq!(stopped.log.stop_reason(), "SIGTERM");
+}
+
+#[test]
+fn an_agent_of_a_stopped_daemon_lives_on() {
+    let group = Group::new("survivor");
+    let waiting = Waiting::start(&group, "exit 5", &[]);
+    let node = Node::watching(&Setup::of("e2e-survivor", &group), &group);
+    assert_eq!(node.stop().code, 0);
+    assert_eq!(waiting.go().code(), Some(5));
+}

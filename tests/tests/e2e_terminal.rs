@@ -1,0 +1,62 @@
+//! `agentmon run` on a terminal: compact lines, colours, the keyboard, and nothing that an agent could say to the terminal.
+
+use agentmon_tests::e2e::terminal::Terminal;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Sets the window title, clears the screen, overwrites the line, and is not UTF-8.
+const HOSTILE: &[u8] = b"\x1b]0;owned\x07\x1b[2J\r\x9b31m\xff\xe2\x80\xaeend";
+
+fn hostile(no_color: Option<&str>) -> Vec<u8> {
+    let args = ["--name", "e2e-tty", "--", "/bin/true"].map(OsStr::new);
+    let (code, screen) = Terminal::run(&[&args[..], &[OsStr::from_bytes(HOSTILE)]].concat(), no_color).end();
+    assert_eq!(code, 0, "{}", String::from_utf8_lossy(&screen));
+    let text = String::from_utf8_lossy(&screen);
+    assert!(text.contains(r"\x1b]0;owned\x07"), "its argument is shown, escaped: {text}");
+    assert!(text.contains("exec") && text.contains("e2e-tty/") && text.contains("summary"), "{text}");
+    assert!(!text.contains("\"class_uid\""), "compact lines, not JSON: {text}");
+    screen
+}
+
+#[test]
+fn without_colours_no_escape_byte_reaches_the_terminal() {
+    let screen = hostile(Some("1"));
+    let steering = |byte: &&u8| **byte < 0x20 && !matches!(**byte, b'\r' | b'\n') || **byte == 0x7f;
+    let found: Vec<_> = screen.iter().filter(steering).collect();
+    assert!(found.is_empty(), "{found:x?} in {}", screen.escape_ascii());
+    assert!(!screen.windows(3).any(|window| window == "\u{202e}".as_bytes()), "text is turned around");
+    // The terminal adds one before each newline; another would overwrite the line.
+    assert!(screen.windows(2).all(|pair| pair[0] != b'\r' || pair[1] == b'\n' || pair[1] == b'\r'), "{}", screen.escape_ascii());
+}
+
+#[test]
+fn with_colours_every_escape_sequence_is_one_of_ours() {
+    // An empty NO_COLOR is none (no-color.org).
+    for no_color in [None, Some("")] {
+        let screen = hostile(no_color);
+        let mut sequences = 0;
+        for (at, _) in screen.iter().enumerate().filter(|(_, byte)| **byte == 0x1b) {
+            let rest = &screen[at + 1..];
+            let end = rest.iter().position(u8::is_ascii_alphabetic).unwrap_or(rest.len() - 1);
+            let is_colour = rest[0] == b'[' && rest[end] == b'm' && rest[1..end].iter().all(|byte| byte.is_ascii_digit() || *byte == b';');
+            assert!(is_colour, "{}", rest[..rest.len().min(20)].escape_ascii());
+            sequences += 1;
+        }
+        assert!(sequences > 0, "no colours: {}", screen.escape_ascii());
+    }
+}
+
+#[test]
+fn control_c_at_the_keyboard_ends_agent_and_session() {
+    let place = tempfile::tempdir().expect("a directory");
+    let script = "trap '' INT; echo $$ > \"$1/pid\"; while :; do sleep 0.05; done";
+    let args = ["--", "/bin/sh", "-c", script, "script"].map(OsStr::new);
+    let mut terminal = Terminal::run(&[&args[..], &[place.path().as_os_str()]].concat(), Some("1"));
+    agentmon_tests::e2e::poll::until("the agent runs", || std::fs::read(place.path().join("pid")).is_ok_and(|pid| pid.ends_with(b"\n")));
+    terminal.press(b"\x03");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 130, "{}", String::from_utf8_lossy(&screen));
+    assert!(String::from_utf8_lossy(&screen).contains("summary"), "{}", screen.escape_ascii());
+    let pid = std::fs::read_to_string(place.path().join("pid")).expect("a file").trim().parse().expect("a pid");
+    assert!(!agentmon_tests::e2e::group::runs(pid), "the agent lives");
+}

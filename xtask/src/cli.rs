@@ -1,0 +1,138 @@
+//! What can be typed: the verbs, their options and the text of `--help`.
+//!
+//! No decisions here; each verb's module receives its arguments from this file.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+const ENVIRONMENT: &str = "\
+Environment:
+  AGENTMON_BPF_RUSTC  the rustc that compiles the eBPF object: one with a prebuilt `core` for
+                      bpfel-unknown-none, or a nightly with the component rust-src
+  BPF_LINKER          the bpf-linker to use
+  LLVM_PREFIX         the LLVM that bpf-linker is built with (as /usr/lib/llvm-N), if it has to
+                      be installed
+  RUSTUP_AUTO_INSTALL 0 forbids xtask, as it does rustup, to install a toolchain with rustup
+  NO_COLOR            no colours (they are only used on a terminal)
+
+Exit status: 0 done, 1 failed (`error:` and `hint:` say why), 2 wrong usage. `run` has the exit
+status of agentmon.";
+
+/// Build, run, test and check agentmon.
+///
+/// Every verb that needs the eBPF toolchain finds or installs it first and says what it is doing
+/// on standard error.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_long_help = ENVIRONMENT)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs, in the order a newcomer meets them.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Find, or install, what the eBPF build needs
+    ///
+    /// An eBPF build needs a Rust compiler with a `core` library for bpfel-unknown-none, and
+    /// bpf-linker with an LLVM at least as new as that compiler's. Two paths lead there, tried
+    /// in this order:
+    ///
+    /// 1. The distribution's packages: its rustc, the package libstd-rust*-dev-bpf, llvm-N-dev.
+    ///    Installed with apt-get when root (or passwordless sudo) and apt offers them.
+    ///
+    /// 2. rustup: a nightly with the component rust-src.
+    ///
+    /// Something complete that is already installed always wins. bpf-linker goes into
+    /// target/tools when the one in PATH does not fit. Nothing happens when all is there.
+    #[command(after_long_help = ENVIRONMENT)]
+    Setup,
+    /// Build the eBPF object, then agentmon with the object inside it
+    ///
+    /// Results: target/bpf/agentmon.bpf.o and target/release/agentmon (target/debug with --debug).
+    #[command(after_long_help = ENVIRONMENT)]
+    Build(BuildArguments),
+    /// Build, then watch COMMAND as an agent
+    ///
+    /// What stands before `--` is passed to `agentmon run`; without COMMAND the bundled
+    /// demonstration agent runs. Needs root: started through sudo otherwise. The exit status is
+    /// agentmon's.
+    ///
+    /// Examples:
+    ///   cargo xtask run -- bash -c 'ls /; cat /etc/hostname'
+    ///   cargo xtask run --name builder -o json -- make
+    ///   cargo xtask run
+    #[command(verbatim_doc_comment)]
+    Run(RunArguments),
+    /// Build, then run all tests: those of the crates, and those against this machine's kernel
+    ///
+    /// The kernel tests load the eBPF programs and need root.
+    Test(TestArguments),
+    /// Build, then run the benchmarks (as root); arguments go to the benchmark program
+    Bench(BenchArguments),
+    /// Check the architecture's invariants in the source text
+    Lint(LintArguments),
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Default, Args)]
+pub struct BuildArguments {
+    /// Build agentmon without optimisation (the eBPF object is always optimised)
+    #[arg(long, conflicts_with = "release")]
+    pub debug: bool,
+    /// Build agentmon with optimisation (the default)
+    #[arg(long)]
+    pub release: bool,
+    /// Build only the eBPF object
+    #[arg(long)]
+    pub bpf_only: bool,
+    /// Turn warnings of the eBPF crate into errors
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+/// Arguments of `run`: taken as typed, see [`crate::run`].
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Options of `agentmon run`, then `--`, then the command to watch
+    #[arg(value_name = "OPTIONS -- COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// Only tests whose name contains this
+    pub filter: Option<String>,
+    /// Leave the kernel tests out: no root needed
+    #[arg(long)]
+    pub host_only: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Arguments of the benchmark program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+pub struct LintArguments {
+    /// List the checks and why each is there
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}
