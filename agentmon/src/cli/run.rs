@@ -209,15 +209,23 @@ impl Run {
 async fn end_outside(monitor: &Monitor, agent: AgentId) -> Result<usize, MonitorError> {
     let deadline = tokio::time::Instant::now() + FINISH_WITHIN;
     let (mut killed, mut quiet) = (0, 0);
+    // What a rule's kill is still busy with is not this end's to count or to tell of.
+    settle(monitor, deadline).await?;
     while quiet < 2 && tokio::time::Instant::now() < deadline {
         let found = monitor.end_outside(agent)?;
         killed += found;
         quiet = if found == 0 { quiet + 1 } else { 0 };
-        while !monitor.is_settled()? && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        settle(monitor, deadline).await?;
     }
     Ok(killed)
+}
+
+/// Waits until every order was verified, or given up.
+async fn settle(monitor: &Monitor, deadline: tokio::time::Instant) -> Result<(), MonitorError> {
+    while !monitor.is_settled()? && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
 }
 
 struct Signals {

@@ -265,8 +265,7 @@ impl Engine {
         let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
         let left = outside.len();
         if left > 0 {
-            let by = Orderer { uid: rustix::process::getuid().as_raw(), reason: "the session is over".to_owned() };
-            let state = self.verdicts.order(entry, Command::Kill, &by, &self.mount, outside);
+            let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
             self.register.set_state(agent, state, SystemTime::now());
         }
         left
