@@ -42,10 +42,10 @@ fn a_flood_is_accounted_for(processes: u64, calls: u64) {
     {
         assert_eq!(received + dropped, produced, "records of kind {number}: received + dropped = produced");
     }
-    // Holes in the numbers of each CPU are those that were announced, and they are all that was lost.
+    // Holes in the numbers of each slot are those that were announced, and they are all that was lost.
     watch.check_order();
     let announced: u64 = watch.events().iter().map(|event| u64::from(event.lost_before)).sum();
-    let last: HashMap<u16, &Event> = watch.events().iter().map(|event| (event.cpu, event)).collect();
+    let last: HashMap<u16, &Event> = watch.events().iter().map(|event| (event.slot, event)).collect();
     let numbered: u64 = last.values().map(|event| event.seq).sum();
     let unannounced = stats.produced_total() - numbered;
     assert_eq!(announced + unannounced, stats.dropped_total());

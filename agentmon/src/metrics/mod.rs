@@ -45,6 +45,8 @@ pub struct Metrics {
     pub engine_queue: Queue,
     /// `probe_errors_total`
     pub probe_errors: ProbeErrors,
+    /// `probe_slots_stuck`
+    pub probe_slots_stuck: IntGauge,
     /// `breaker_*`
     pub breaker: Breakers,
     /// `agents`, in the order of [`crate::agents::State::ALL`].
@@ -106,6 +108,7 @@ impl Metrics {
             ring_bytes: maker.gauge(&families::RING_BYTES)?,
             ring_capacity_bytes: maker.gauge(&families::RING_CAPACITY)?,
             probe_errors: ProbeErrors::new(&maker.counters(&families::PROBE_ERRORS)?),
+            probe_slots_stuck: maker.gauge(&families::PROBE_SLOTS_STUCK)?,
             breaker: Breakers::new(&maker)?,
             agents: {
                 let agents = maker.gauges(&families::AGENTS)?;

@@ -341,7 +341,7 @@ impl Engine {
             Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
         }
         self.tally.screen(self.outputs.take_screen_dropped());
-        self.recorder.tally(&self.tally);
+        self.recorder.tally(&self.tally, boot_ns());
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);

@@ -89,8 +89,8 @@ impl Recorder {
         set_total(&self.metrics.processes_evicted, table.evicted());
     }
 
-    /// Records received and lost.
-    pub fn tally(&self, tally: &Tally) {
+    /// Records received and lost; `now_ns` is the boot time.
+    pub fn tally(&self, tally: &Tally, now_ns: u64) {
         for kind in Kind::ALL {
             set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
             set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
@@ -99,6 +99,7 @@ impl Recorder {
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
         self.metrics.probe_errors.set_totals(&tally.kernel.errors);
+        self.metrics.probe_slots_stuck.set(i64::try_from(tally.kernel.slots_stuck(now_ns)).unwrap_or(i64::MAX));
     }
 
     /// What the log has done.

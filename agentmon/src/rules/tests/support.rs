@@ -70,7 +70,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         outcome: Outcome(0),
         flags: 0,
         operation,
-        cpu: 0,
+        slot: 0,
         seq: 1,
         lost_before: 0,
         detail,
