@@ -94,8 +94,11 @@ impl Recorder {
         for kind in Kind::ALL {
             set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
             set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
+            set_total(self.metrics.dropped.decode(kind), tally.undecodable[kind as usize]);
         }
-        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable);
+        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable[0]);
+        set_total(self.metrics.dropped.at(Stage::ProbeSkipped), tally.skipped_total());
+        self.metrics.probe_skipped.set_totals(&tally.skipped);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
         self.metrics.probe_errors.set_totals(&tally.kernel.errors);
