@@ -71,7 +71,7 @@ fn observing_kills_nothing_and_says_what_it_would_have_done() {
     assert_eq!((&open["unmapped"]["action"], &open["unmapped"]["observed"]), (&json!("kill"), &json!(true)));
     assert_eq!((&open["action_id"], &open["disposition_id"]), (&json!(3), &json!(19)), "observed, an alert");
     assert_eq!(events.all(&[("/class_uid", json!(7003))]), [&Value::Null; 0]);
-    assert!(ended.stderr.contains("observed  1 actions that were not carried out"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("observed  1, not carried out"), "{}", ended.stderr);
     assert!(ended.stderr.contains("kill: The canary canary is opened"), "{}", ended.stderr);
 }
 

@@ -24,7 +24,7 @@ pub const SLICE: &str = "agentmon.slice";
 pub enum State {
     /// Its processes run.
     Running,
-    /// Frozen by agentmon.
+    /// All of them are frozen.
     Frozen,
     /// Killed by agentmon.
     Killed,
@@ -65,6 +65,13 @@ impl AgentCgroups {
     #[must_use]
     pub fn roots(&self) -> &[Cgroup] {
         &self.roots
+    }
+
+    /// Frozen when all of them are, else running; what is gone or cannot be read does not count. `None`: nothing does.
+    #[must_use]
+    pub fn state(&self) -> Option<State> {
+        let known = self.roots.iter().filter_map(|cgroup| cgroup.frozen().ok());
+        known.reduce(|all, frozen| all && frozen).map(|frozen| if frozen { State::Frozen } else { State::Running })
     }
 
     /// Whether a living process is in any of them. What cannot be read counts as populated.

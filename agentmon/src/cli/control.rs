@@ -3,7 +3,7 @@
 use crate::cgroup::Mount;
 use crate::response::{BreakerReport, Command, Outcome, manual};
 use crate::view::escape::escaped;
-use crate::view::say;
+use crate::view::{counted, say};
 use anyhow::Result;
 use clap::Args;
 use std::ffi::OsString;
@@ -36,7 +36,9 @@ impl Target {
 fn outcome(report: &BreakerReport) -> String {
     let ms = report.done_latency.as_secs_f64() * 1e3;
     match &report.outcome {
-        Outcome::Done { verified: true } => format!("done, {} processes, verified after {ms:.1} ms", report.tasks),
+        Outcome::Done { verified: true } => {
+            format!("done, {}, verified after {ms:.1} ms", counted(report.tasks.into(), "process", "processes"))
+        }
         Outcome::Done { verified: false } => format!("written, not verified within {ms:.0} ms; still there: {:?}", report.survivors),
         Outcome::Failed(why) => format!("failed: {why}"),
     }

@@ -6,7 +6,7 @@
 use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
-use super::target;
+use super::{counted, target};
 use crate::event::{Detail, Event, Exec, Kind};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
@@ -133,7 +133,7 @@ impl Summary {
         let seconds = self.last_ns.saturating_sub(self.first_ns.unwrap_or(self.last_ns)) as f64 / 1e9;
         let total: u64 = self.kinds.values().sum();
         paint.put(&mut out, Tone::Verb, "summary");
-        let _ = write!(out, "  {total} events in {seconds:.1} s");
+        let _ = write!(out, "  {} in {seconds:.1} s", counted(total, "event", "events"));
         for (at, (kind, count)) in self.kinds.iter().enumerate() {
             let _ = write!(out, "{}{count} {}", if at == 0 { ": " } else { ", " }, kind.name());
         }
@@ -145,11 +145,11 @@ impl Summary {
         section(&mut out, paint, "identity", &self.identities, "");
         if self.left > 0 {
             paint.put(&mut out, Tone::Alarm, "left");
-            let _ = writeln!(out, "  {} times a process was moved out of its cgroup (still watched)", self.left);
+            let _ = writeln!(out, "  {} a process was moved out of its cgroup (still watched)", counted(self.left, "time", "times"));
         }
         self.alerts(&mut out, paint);
         section(&mut out, paint, "breaker", &self.breaker, "");
-        section(&mut out, paint, "observed", &self.observed, " actions that were not carried out");
+        section(&mut out, paint, "observed", &self.observed, ", not carried out");
         losses(&mut out, paint, lost);
         out
     }
@@ -258,7 +258,7 @@ contacted  2
        2 x 93.184.215.14:443  1 failed
 identity  1
        1 x setuid to uid 1001 euid 1001 gid 1001
-left  1 times a process was moved out of its cgroup (still watched)
+left  1 time a process was moved out of its cgroup (still watched)
 alerts  1
        1 x high Credential file read by an agent
 breaker  1
