@@ -132,7 +132,7 @@ fn a_later_order_takes_the_place_of_an_unfinished_one() {
         number += 1;
         #[expect(clippy::disallowed_methods, reason = "a look every few milliseconds, with a deadline around it")]
         std::thread::sleep(std::time::Duration::from_millis(1));
-        vec![ProcessKey { tgid: number, start_ns: 1 }]
+        vec![Outsider::Named(ProcessKey { tgid: number, start_ns: 1 })]
     };
     order(Command::Freeze, Some(Box::new(endless)));
     order(Command::Thaw, None);
