@@ -102,6 +102,9 @@ pub fn prepare(mount: &Mount, name: &str, command: &OsStr, args: &[OsString]) ->
     let slice = mount.root().ensure_child(OsStr::new(SLICE))?;
     let session = new_session();
     let cgroup = slice.create_child(OsStr::new(&cgroup_name(name, &session)))?;
+    if !cgroup.hold() {
+        tracing::warn!("{}: somebody keeps it locked", cgroup.shown());
+    }
     let (name, command, args) = (name.to_owned(), command.to_owned(), args.to_vec());
     Ok(Prepared { cgroups: cgroup.into(), name, session, program, command, args, started: false })
 }
