@@ -5,7 +5,8 @@
 
 use super::demo::Demo;
 use super::{colour, rules, wants_probe_messages};
-use crate::agents::launch::{self, Launched};
+use crate::agents::launch::{self, LaunchError, Launched};
+use crate::agents::user::Identity;
 use crate::cgroup::Mount;
 use crate::config::{Config, Mode};
 use crate::event::AgentId;
@@ -49,6 +50,7 @@ enum Output {
 #[command(after_help = "Examples:\n  \
     agentmon run --demo                                see it stop an agent\n  \
     agentmon run --name claude -- claude               watch a coding agent\n  \
+    agentmon run --user alice -- claude                without root's rights\n  \
     agentmon run --observe -- make                     show what would be stopped, stop nothing\n  \
     agentmon run -o json -- ./agent | jq .type_uid     NDJSON for programs\n\n\
     Everything COMMAND starts belongs to the agent, wherever it moves. When COMMAND ends, what it left running is killed.")]
@@ -59,6 +61,9 @@ pub struct Run {
     /// What standard output shows [default: compact on a terminal, else json]
     #[arg(short, long, value_enum)]
     output: Option<Output>,
+    /// Run COMMAND as this user, with its groups, HOME, USER and LOGNAME; names or numbers.
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Also show what is usually of no interest: files opened for reading, forks.
     #[arg(long)]
     all: bool,
@@ -81,7 +86,7 @@ pub struct Run {
     #[arg(long)]
     no_metrics: bool,
     /// Run the bundled demonstration agent.
-    #[arg(long, conflicts_with = "command")]
+    #[arg(long, conflicts_with_all = ["command", "user"])]
     demo: bool,
     /// The command and its arguments.
     #[arg(last = true, required_unless_present = "demo", value_name = "COMMAND")]
@@ -111,7 +116,8 @@ impl Run {
         launch::ignore_job_control();
         let mount = Mount::find()?;
         let name = if self.demo { "demo-agent" } else { &self.name };
-        let prepared = launch::prepare(&mount, name, &command, &args)?;
+        let identity = self.user.as_deref().map(Identity::find).transpose().map_err(LaunchError::from)?;
+        let prepared = launch::prepare(&mount, name, &command, &args, identity)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let code = runtime.block_on(self.session(&config, set, prepared));
         if let Some(demo) = &demo {
