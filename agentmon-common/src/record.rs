@@ -46,8 +46,44 @@ pub mod kind {
     pub const CGROUP_JOIN: u16 = 9;
     /// A process was already there when its agent's cgroup began to be watched.
     pub const PROCESS_SEEN: u16 = 10;
+    /// rename, renameat, renameat2.
+    pub const RENAME: u16 = 11;
+    /// link, linkat: a further name for a file.
+    pub const LINK: u16 = 12;
+    /// symlink, symlinkat.
+    pub const SYMLINK: u16 = 13;
+    /// mkdir, mkdirat.
+    pub const MKDIR: u16 = 14;
+    /// mknod, mknodat.
+    pub const MKNOD: u16 = 15;
+    /// truncate, ftruncate, fallocate.
+    pub const TRUNCATE: u16 = 16;
+    /// chmod, fchmod, fchmodat, fchmodat2.
+    pub const CHMOD: u16 = 17;
+    /// chown, fchown, lchown, fchownat.
+    pub const CHOWN: u16 = 18;
+    /// Extended attributes set or removed.
+    pub const XATTR: u16 = 19;
+    /// File flags (immutable, append-only) by ioctl or file_setattr.
+    pub const FILE_FLAGS: u16 = 20;
+    /// mount, move_mount, umount, pivot_root, chroot and the calls of the newer mount interface.
+    pub const MOUNT: u16 = 21;
+    /// A shared writable mapping of a file.
+    pub const MAP: u16 = 22;
+    /// ptrace, process_vm_readv, process_vm_writev, pidfd_open, pidfd_getfd, prlimit on another process.
+    pub const PROCESS_ACCESS: u16 = 23;
+    /// unshare, setns.
+    pub const NAMESPACE: u16 = 24;
+    /// Kernel modules loaded or removed.
+    pub const MODULE: u16 = 25;
+    /// bpf, perf_event_open.
+    pub const BPF: u16 = 26;
+    /// Settings of the whole system: host name, clock, swap, quota, kexec, reboot, keys, ports.
+    pub const SYSTEM: u16 = 27;
+    /// io_uring set up, and what is asked of a ring.
+    pub const IO_URING: u16 = 28;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 29;
 }
 
 /// Bits of [`Header::flags`].
@@ -224,22 +260,38 @@ pub struct OpenFixed {
     pub reserved: u32,
 }
 
-/// [`kind::UNLINK`].
+/// What a call was given to act on: a path and the directory it is relative to, or a descriptor.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct UnlinkFixed {
-    /// 1 when a directory is to be removed (rmdir, AT_REMOVEDIR).
-    pub directory: u32,
-    /// Directory file descriptor of unlinkat; `AT_FDCWD` (-100) otherwise.
-    pub dirfd: i32,
-    /// [`path_flags`] of `base`.
-    pub base_flags: u32,
+pub struct PlaceFixed {
     /// The path the program gave, at exit (at entry when unreadable then).
     pub asked: Span,
     /// With [`flags::CHANGED`]: the first [`ENTER_BYTES`] bytes at entry.
-    pub asked_at_enter: Span,
+    pub at_enter: Span,
     /// For a relative path the directory it is relative to, as components.
     pub base: Span,
+    /// [`path_flags`] of `base`.
+    pub base_flags: u32,
+    /// The descriptor; `AT_FDCWD` (-100) where there is none.
+    pub fd: i32,
+}
+
+/// Every kind that is made of arguments by [`crate::syscalls::SHAPES`]: unlink, rename, chmod, mount, bpf and others.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CallFixed {
+    /// Plain arguments as given, in the order of the shape.
+    pub args: [u64; crate::syscalls::ARGS_MAX],
+    /// The open file the call acts on; zero when it was given a path.
+    pub file: FileId,
+    /// Path of `file`, as components.
+    pub path: Span,
+    /// What the call acts on.
+    pub first: PlaceFixed,
+    /// Where to, or what else.
+    pub second: PlaceFixed,
+    /// A string that is no path: target of a symbolic link, name of an attribute, type of a file system.
+    pub text: Span,
 }
 
 /// [`kind::CONNECT`]. Addresses of the kernel's socket, after the call; zero where the kernel has none.
@@ -311,5 +363,5 @@ macro_rules! assert_layout {
 }
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
-    UnlinkFixed = 48, ConnectFixed = 60, IdentityFixed = 80, CgroupFixed = 32,
+    PlaceFixed = 44, CallFixed = 168, ConnectFixed = 60, IdentityFixed = 80, CgroupFixed = 32,
 }

@@ -32,12 +32,18 @@ impl Call {
         }
     }
 
-    /// What this thread gave at the entry of this call; `None` when nothing could be read then.
+    /// An argument as given.
+    #[inline(always)]
+    pub fn arg(&self, index: u8) -> Result<u64, ProbeError> {
+        self.regs.arg(self.compat, index)
+    }
+
+    /// What this thread gave at the entry of this call.
     #[inline(always)]
     pub fn entered(&self) -> Result<Option<&'static Entered>, ProbeError> {
         let Some(entered) = AM_ENTERED.get_ptr(self.task.tid()?) else { return Ok(None) };
         // SAFETY: a map value that only this thread's programs write.
         let entered = unsafe { &*entered };
-        Ok((entered.len != 0 && entered.syscall == u32::from(self.number)).then_some(entered))
+        Ok((entered.syscall == u32::from(self.number)).then_some(entered))
     }
 }

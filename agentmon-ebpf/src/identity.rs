@@ -14,11 +14,9 @@ use aya_ebpf::helpers::bpf_probe_read_user;
 /// The exit of a call of the identity family.
 #[inline(never)]
 pub fn changed(call: &Call) -> Result<(), ProbeError> {
-    let (regs, compat) = (call.regs, call.compat);
     let mut record = Record::new::<IdentityFixed>(Lane::Tracepoint, call.task, call.agent, kind::IDENTITY, call.ret)?;
     call.stamp(&mut record);
-    let args =
-        if call.op == op::CAPSET { capset_sets(regs.arg1(compat)?) } else { [regs.arg0(compat)?, regs.arg1(compat)?, regs.arg2(compat)?] };
+    let args = if call.op == op::CAPSET { capset_sets(call.arg(1)?) } else { [call.arg(0)?, call.arg(1)?, call.arg(2)?] };
     let cred = call.task.cred()?;
     *record.fixed() = IdentityFixed {
         args,

@@ -207,28 +207,24 @@ impl Regs {
         load(self.0, offset!(regs_nr))
     }
 
-    /// First argument.
+    /// Argument 0 to 5.
     #[inline(always)]
-    pub fn arg0(self, compat: bool) -> Result<u64, ProbeError> {
-        if compat { self.low(offset!(regs_bx)) } else { load(self.0, offset!(regs_di)) }
-    }
-
-    /// Second argument.
-    #[inline(always)]
-    pub fn arg1(self, compat: bool) -> Result<u64, ProbeError> {
-        if compat { self.low(offset!(regs_cx)) } else { load(self.0, offset!(regs_si)) }
-    }
-
-    /// Third argument.
-    #[inline(always)]
-    pub fn arg2(self, compat: bool) -> Result<u64, ProbeError> {
-        if compat { self.low(offset!(regs_dx)) } else { load(self.0, offset!(regs_dx)) }
-    }
-
-    /// Fourth argument.
-    #[inline(always)]
-    pub fn arg3(self, compat: bool) -> Result<u64, ProbeError> {
-        if compat { self.low(offset!(regs_si)) } else { load(self.0, offset!(regs_r10)) }
+    pub fn arg(self, compat: bool, index: u8) -> Result<u64, ProbeError> {
+        match (compat, index) {
+            (false, 0) => load(self.0, offset!(regs_di)),
+            (false, 1) => load(self.0, offset!(regs_si)),
+            (false, 2) => load(self.0, offset!(regs_dx)),
+            (false, 3) => load(self.0, offset!(regs_r10)),
+            (false, 4) => load(self.0, offset!(regs_r8)),
+            (false, 5) => load(self.0, offset!(regs_r9)),
+            (true, 0) => self.low(offset!(regs_bx)),
+            (true, 1) => self.low(offset!(regs_cx)),
+            (true, 2) => self.low(offset!(regs_dx)),
+            (true, 3) => self.low(offset!(regs_si)),
+            (true, 4) => self.low(offset!(regs_di)),
+            (true, 5) => self.low(offset!(regs_bp)),
+            _ => Err(ProbeError::TooLarge),
+        }
     }
 
     #[inline(always)]

@@ -10,12 +10,14 @@
 
 mod bound;
 mod call;
+mod calls;
 mod errors;
 mod file;
 mod identity;
 mod kernel;
 mod maps;
 mod network;
+mod place;
 mod process;
 mod record;
 mod scope;

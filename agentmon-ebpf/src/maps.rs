@@ -57,12 +57,26 @@ pub static AM_FORGET: Array<u32> = Array::with_max_entries(1, 0);
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Entered {
-    /// Bytes of `bytes` that were read; 0 when they could not be.
-    pub len: u32,
     /// System-call number, so that a value left by another call is not taken for this one's.
     pub syscall: u32,
-    /// A path without its NUL, or a socket address.
+    /// A path with its NUL, or a socket address.
+    pub first: Kept,
+    /// The second path of a call that has two.
+    pub second: Kept,
+}
+
+/// User memory as it was at entry.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Kept {
+    /// Bytes of `bytes` that were read; 0 when they could not be.
+    pub len: u32,
     pub bytes: [u8; ENTER_BYTES],
+}
+
+impl Kept {
+    /// Nothing yet.
+    pub const EMPTY: Self = Self { len: 0, bytes: [0; ENTER_BYTES] };
 }
 
 /// Where one record is built.

@@ -6,7 +6,7 @@
 use crate::call::Call;
 use crate::errors::ProbeError;
 use crate::kernel::{Block, Regs, offset, read};
-use crate::maps::{Entered, Lane};
+use crate::maps::{Entered, Kept, Lane};
 use crate::record::Record;
 use crate::word;
 use agentmon_common::record::{ConnectFixed, SOCKADDR_MAX, flags, kind};
@@ -35,35 +35,36 @@ struct Args {
 #[inline(always)]
 fn args(regs: Regs, compat: bool, op: u8) -> Result<Option<Args>, ProbeError> {
     if op == op::CONNECT {
-        return Ok(Some(Args { fd: regs.arg0(compat)? as i32, address: regs.arg1(compat)?, len: regs.arg2(compat)? as u32 }));
+        return Ok(Some(Args { fd: regs.arg(compat, 0)? as i32, address: regs.arg(compat, 1)?, len: regs.arg(compat, 2)? as u32 }));
     }
-    if regs.arg0(compat)? != SOCKETCALL_CONNECT {
+    if regs.arg(compat, 0)? != SOCKETCALL_CONNECT {
         return Ok(None);
     }
     // SAFETY: the helper checks the source.
-    let Ok(args) = (unsafe { bpf_probe_read_user(regs.arg1(compat)? as *const [u32; 3]) }) else { return Ok(None) };
+    let Ok(args) = (unsafe { bpf_probe_read_user(regs.arg(compat, 1)? as *const [u32; 3]) }) else { return Ok(None) };
     Ok(Some(Args { fd: args[0] as i32, address: u64::from(args[1]), len: args[2] }))
 }
 
 /// At entry: keeps the address.
 #[inline(always)]
 pub fn remember(regs: Regs, compat: bool, op: u8, entered: &mut Entered) -> Result<(), ProbeError> {
+    entered.first.len = 0;
     if let Some(args) = args(regs, compat, op)? {
-        remember_bytes(entered, args.address, args.len);
+        remember_bytes(&mut entered.first, args.address, args.len);
     }
     Ok(())
 }
 
 /// Reads `len` bytes of user memory to the start of what is remembered.
 #[inline(always)]
-fn remember_bytes(entered: &mut Entered, source: u64, len: u32) {
+fn remember_bytes(kept: &mut Kept, source: u64, len: u32) {
     if len == 0 || len > agentmon_common::record::SOCKADDR_MAX as u32 {
         return;
     }
     // SAFETY: `len` is at most half of the destination; the helper checks the source.
-    let read = unsafe { aya_ebpf::helpers::generated::bpf_probe_read_user(entered.bytes.as_mut_ptr().cast(), len, source as *const _) };
+    let read = unsafe { aya_ebpf::helpers::generated::bpf_probe_read_user(kept.bytes.as_mut_ptr().cast(), len, source as *const _) };
     if read == 0 {
-        entered.len = len;
+        kept.len = len;
     }
 }
 
@@ -85,16 +86,19 @@ pub fn connected(call: &Call) -> Result<(), ProbeError> {
 /// The address as the program gave it: at entry, or at exit when it was unreadable then.
 #[inline(always)]
 fn push_asked(record: &mut Record, call: &Call, args: Args) -> Result<(), ProbeError> {
-    if let Some(entered) = call.entered()? {
+    if let Some(entered) = call.entered()?
+        && entered.first.len != 0
+    {
+        let kept = &entered.first;
         let at = record.len();
-        let len = entered.len;
+        let len = kept.len;
         if at > 4096 || len > SOCKADDR_MAX as u32 {
             return Err(ProbeError::TooLarge);
         }
         let mut i = 0;
         while i < SOCKADDR_MAX {
             // SAFETY: both sides hold SOCKADDR_MAX bytes; `at` was just bounded.
-            unsafe { word::put(record.base().add(at + i), word::get(entered.bytes.as_ptr().add(i))) };
+            unsafe { word::put(record.base().add(at + i), word::get(kept.bytes.as_ptr().add(i))) };
             i += 8;
         }
         record.set_len(at + len as usize);

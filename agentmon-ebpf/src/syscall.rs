@@ -6,11 +6,11 @@
 use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered};
-use crate::{file, identity, network, scope};
+use crate::maps::{AM_ENTERED, Entered, Kept};
+use crate::{calls, file, identity, network, scope};
 use agentmon_common::stats::probe;
 use agentmon_common::syscalls::{self, PER_ABI, X32_BIT, op};
-use aya_ebpf::{helpers::generated::bpf_probe_read_user_str, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::hint::black_box;
 
 /// The operations of a number, one per ABI.
@@ -78,22 +78,26 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
     let task = Task::current();
     let compat = task.in_compat_syscall()?;
     let (number, op) = (operations.number, operations.in_abi(compat));
-    if !(op::CONNECT..=op::RMDIR).contains(&op) || scope::agent_of(task.tgid()?) == 0 {
+    let shape = calls::shape(op);
+    let wanted = shape.has_path() || matches!(op, op::CONNECT | op::SOCKETCALL);
+    if !wanted || scope::agent_of(task.tgid()?) == 0 {
         return Ok(());
     }
-    remember(regs, task, compat, number, op)
+    let entered = entered(task, number)?;
+    if shape.has_path() { calls::remember(regs, compat, shape, entered) } else { network::remember(regs, compat, op, entered) }
 }
 
 /// Nothing remembered yet.
-static NOTHING: Entered = Entered { len: 0, syscall: 0, bytes: [0; 256] };
+static NOTHING: Entered = Entered { syscall: 0, first: Kept::EMPTY, second: Kept::EMPTY };
 
-#[inline(never)]
-fn remember(regs: Regs, task: Task, compat: bool, number: u16, op: u8) -> Result<(), ProbeError> {
+/// Where this thread's call is remembered.
+#[inline(always)]
+fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> {
     let tid = task.tid()?;
     let entered = match AM_ENTERED.get_ptr_mut(tid) {
         Some(entered) => entered,
         None => {
-            #[expect(clippy::needless_borrows_for_generic_args, reason = "a copy would take half of the stack")]
+            #[expect(clippy::needless_borrows_for_generic_args, reason = "a copy would take all of the stack")]
             AM_ENTERED.insert(tid, &NOTHING, 0).map_err(|_| ProbeError::MapFull)?;
             AM_ENTERED.get_ptr_mut(tid).ok_or(ProbeError::MapFull)?
         }
@@ -101,19 +105,7 @@ fn remember(regs: Regs, task: Task, compat: bool, number: u16, op: u8) -> Result
     // SAFETY: a map value that only this thread's programs write.
     let entered = unsafe { &mut *entered };
     entered.syscall = u32::from(number);
-    entered.len = 0;
-    let source = match op {
-        op::UNLINKAT => regs.arg1(compat)?,
-        op::UNLINK | op::RMDIR => regs.arg0(compat)?,
-        _ => return network::remember(regs, compat, op, entered),
-    };
-    let size = entered.bytes.len() as u32;
-    // SAFETY: the destination is `size` bytes; the helper checks the source.
-    let read = unsafe { bpf_probe_read_user_str(entered.bytes.as_mut_ptr().cast(), size, source as *const _) };
-    if read > 0 {
-        entered.len = read as u32;
-    }
-    Ok(())
+    Ok(entered)
 }
 
 /// Exit of any system call of any process: what was asked, what came of it.
@@ -143,10 +135,10 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
     }
     let call = Call { task, agent, regs, compat, number, op, ret };
     match op {
-        op::OPEN..=op::CREAT => file::opened(&call),
+        op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
         op::CONNECT | op::SOCKETCALL => network::connected(&call),
-        op::UNLINK..=op::RMDIR => file::unlinked(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
-        _ => identity::changed(&call),
+        op::SETUID..=op::CAPSET => identity::changed(&call),
+        _ => calls::done(&call),
     }
 }

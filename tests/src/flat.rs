@@ -2,7 +2,7 @@
 //!
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
-use agentmon::event::{Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Unlink, flags};
+use agentmon::event::{Call, Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Target, Unlink, flags};
 use serde_json::{Map, Value};
 
 /// Nanoseconds of a clock tick (`USER_HZ` is 100), the unit of /proc.
@@ -50,6 +50,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Unlink(it) => unlink(it, put),
         Detail::Identity(it) => identity(it, put),
         Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
+        Detail::Call(it) => call(it, put),
     }
 }
 
@@ -95,6 +96,27 @@ fn open(open: &Open, put: &mut impl FnMut(&str, Value)) {
     put("open_flags", open.open_flags.into());
     put("create_mode", open.create_mode.into());
     put("created", open.created.into());
+}
+
+fn call(call: &Call, put: &mut impl FnMut(&str, Value)) {
+    target("", &call.target, put);
+    if let Some(second) = &call.second {
+        target("to_", second, put);
+    }
+    if call.file.ino != 0 {
+        file(&call.file, put);
+    }
+    put("text", call.text.as_ref().map_or(Value::Null, |text| escaped(&text.bytes)));
+    for (name, value) in call.args() {
+        put(&format!("arg_{name}"), value.into());
+    }
+}
+
+fn target(prefix: &str, target: &Target, put: &mut impl FnMut(&str, Value)) {
+    put(&format!("{prefix}path"), escaped(&target.path.bytes));
+    put(&format!("{prefix}trust"), format!("{:?}", target.path.trust).into());
+    put(&format!("{prefix}asked"), escaped(&target.asked.bytes));
+    put(&format!("{prefix}at_enter"), target.at_enter.as_ref().map_or(Value::Null, |asked| escaped(&asked.bytes)));
 }
 
 fn unlink(unlink: &Unlink, put: &mut impl FnMut(&str, Value)) {

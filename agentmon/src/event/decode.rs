@@ -5,14 +5,14 @@
 
 use super::path::{from_components, join};
 use super::{
-    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, Peer, ProcessKey,
-    Text, Unlink, flags,
+    AgentId, Call, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, Peer,
+    ProcessKey, Target, Text, Unlink, flags,
 };
 use agentmon_common::record::{
-    CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, Span,
-    UnlinkFixed, kind,
+    CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed,
+    PlaceFixed, Span, kind,
 };
-use agentmon_common::syscalls;
+use agentmon_common::syscalls::{self, op, place};
 use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
@@ -52,6 +52,8 @@ pub enum DecodeError {
 
 /// `FMODE_CREATED` of `file->f_mode` (`include/linux/fs.h`).
 const FMODE_CREATED: u32 = 1 << 20;
+/// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`).
+const AT_REMOVEDIR: u64 = 0x200;
 const AF_UNSPEC: u16 = 0;
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -117,11 +119,18 @@ fn outcome(ret: i64) -> Outcome {
 }
 
 fn operation(header: &Header, kind: Kind) -> &'static str {
-    if header.syscall == NO_SYSCALL || header.syscall as usize >= syscalls::PER_ABI {
-        return kind.name();
+    match op_of(header) {
+        op::NONE => kind.name(),
+        op => syscalls::NAMES[usize::from(op)],
     }
-    let op = syscalls::TABLE[syscalls::index(header.flags & flags::COMPAT != 0, header.syscall)];
-    if op == syscalls::op::NONE { kind.name() } else { syscalls::op::NAMES[op as usize] }
+}
+
+/// The operation by number and ABI of the system call.
+fn op_of(header: &Header) -> u8 {
+    if usize::from(header.syscall) >= syscalls::PER_ABI {
+        return op::NONE;
+    }
+    syscalls::TABLE[syscalls::index(header.flags & flags::COMPAT != 0, header.syscall)]
 }
 
 /// A connect whose socket ended up elsewhere than its address said is marked like any other changed argument.
@@ -145,6 +154,7 @@ impl Record<'_> {
             Kind::Identity => Detail::Identity(self.identity()?),
             Kind::CgroupLeave => Detail::CgroupLeave(self.cgroup()?),
             Kind::CgroupJoin => Detail::CgroupJoin(self.cgroup()?),
+            _ => Detail::Call(self.call(kind)?),
         })
     }
 
@@ -216,14 +226,45 @@ impl Record<'_> {
     }
 
     fn unlink(&self) -> Result<Unlink, DecodeError> {
-        let fixed: UnlinkFixed = self.fixed()?;
+        let fixed: CallFixed = self.fixed()?;
+        let Target { path, asked, at_enter } = self.target(&fixed.first)?;
+        let directory = match op_of(&self.header) {
+            op::RMDIR => true,
+            op::UNLINKAT => fixed.args[0] & AT_REMOVEDIR != 0,
+            _ => false,
+        };
+        Ok(Unlink { path, asked, asked_at_enter: at_enter, directory })
+    }
+
+    fn call(&self, kind: Kind) -> Result<Call, DecodeError> {
+        let fixed: CallFixed = self.fixed()?;
+        let op = op_of(&self.header);
+        let shape = syscalls::SHAPES[usize::from(op)];
+        if shape.kind != kind as u16 {
+            return Err(DecodeError::Value("system call"));
+        }
+        let target = match shape.first.what {
+            place::FD => Target { path: self.path(fixed.path, fixed.file.path_flags)?, ..Target::default() },
+            _ => self.target(&fixed.first)?,
+        };
+        let second = if shape.second.what == place::NONE { None } else { Some(self.target(&fixed.second)?) };
+        let mut text = if shape.text == syscalls::NO { None } else { Some(self.text(fixed.text)?) };
+        if let (op::SETHOSTNAME | op::SETDOMAINNAME, Some(name)) = (op, &mut text) {
+            // These names have a length and no NUL: what stands behind them in memory is not theirs.
+            name.bytes.truncate(usize::try_from(fixed.args[0]).unwrap_or(usize::MAX));
+            name.original = name.bytes.len() as u32;
+        }
+        Ok(Call { kind, op, args: fixed.args, file: file(fixed.file), target, second, text })
+    }
+
+    /// A path as the program gave it, and where it leads.
+    fn target(&self, fixed: &PlaceFixed) -> Result<Target, DecodeError> {
         let asked = self.text(fixed.asked)?;
-        let at_enter = self.text(fixed.asked_at_enter)?;
-        Ok(Unlink {
+        let at_enter = self.text(fixed.at_enter)?;
+        Ok(Target {
             path: join(&self.path(fixed.base, fixed.base_flags)?, &asked.bytes),
             asked,
-            asked_at_enter: (!at_enter.is_empty()).then_some(at_enter),
-            directory: fixed.directory != 0,
+            at_enter: (!at_enter.is_empty()).then_some(at_enter),
         })
     }
 

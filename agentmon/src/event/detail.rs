@@ -2,7 +2,7 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{CgroupId, ProcessKey};
+use super::{Call, CgroupId, ProcessKey};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -29,6 +29,8 @@ pub enum Detail {
     CgroupJoin(Cgroup),
     /// [`Kind::ProcessSeen`].
     ProcessSeen(Exec),
+    /// Every kind that is told by its arguments; see [`Call::kind`].
+    Call(Call),
 }
 
 /// Bytes that may have been cut: `original` says how many there were.

@@ -3,12 +3,14 @@
 //! Paths, names, arguments and addresses are bytes, shared with the record they came in. Not for: who a process is
 //! (`crate::process`), what a rule thinks (`crate::rules`), how a line looks (`crate::log`, `crate::view`).
 
+mod call;
 pub mod decode;
 mod detail;
 pub mod errno;
 pub mod path;
 
 pub use agentmon_common::record::{flags, path_flags};
+pub use call::{Argument, Call, Target};
 pub use detail::{Cgroup, Connect, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Peer, Text, Unlink};
 
 /// Identity of a process for the life of the host: a pid is used again, this pair is not.
@@ -52,11 +54,47 @@ pub enum Kind {
     CgroupJoin = agentmon_common::record::kind::CGROUP_JOIN,
     /// A process was there when watching began.
     ProcessSeen = agentmon_common::record::kind::PROCESS_SEEN,
+    /// A file was given another name, perhaps in place of another file.
+    Rename = agentmon_common::record::kind::RENAME,
+    /// A file was given a further name.
+    Link = agentmon_common::record::kind::LINK,
+    /// A symbolic link was made.
+    Symlink = agentmon_common::record::kind::SYMLINK,
+    /// A directory was made.
+    Mkdir = agentmon_common::record::kind::MKDIR,
+    /// A device node, pipe or socket was made in the file system.
+    Mknod = agentmon_common::record::kind::MKNOD,
+    /// A file was cut, extended, or part of it freed.
+    Truncate = agentmon_common::record::kind::TRUNCATE,
+    /// Permissions of a file were set.
+    Chmod = agentmon_common::record::kind::CHMOD,
+    /// Owner or group of a file was set.
+    Chown = agentmon_common::record::kind::CHOWN,
+    /// An extended attribute was set or removed.
+    Xattr = agentmon_common::record::kind::XATTR,
+    /// Flags of a file (immutable, append-only) were set.
+    FileFlags = agentmon_common::record::kind::FILE_FLAGS,
+    /// Something was mounted, moved or unmounted, or the root directory changed.
+    Mount = agentmon_common::record::kind::MOUNT,
+    /// A file was mapped shared and writable.
+    Map = agentmon_common::record::kind::MAP,
+    /// Another process was reached into: its memory, its descriptors, its limits.
+    ProcessAccess = agentmon_common::record::kind::PROCESS_ACCESS,
+    /// Namespaces were left or entered.
+    Namespace = agentmon_common::record::kind::NAMESPACE,
+    /// A kernel module was loaded or removed.
+    Module = agentmon_common::record::kind::MODULE,
+    /// bpf or perf_event_open was called.
+    Bpf = agentmon_common::record::kind::BPF,
+    /// A setting of the whole system was changed.
+    System = agentmon_common::record::kind::SYSTEM,
+    /// An io_uring was set up, or asked for something.
+    IoUring = agentmon_common::record::kind::IO_URING,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 28] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -67,6 +105,24 @@ impl Kind {
         Self::CgroupLeave,
         Self::CgroupJoin,
         Self::ProcessSeen,
+        Self::Rename,
+        Self::Link,
+        Self::Symlink,
+        Self::Mkdir,
+        Self::Mknod,
+        Self::Truncate,
+        Self::Chmod,
+        Self::Chown,
+        Self::Xattr,
+        Self::FileFlags,
+        Self::Mount,
+        Self::Map,
+        Self::ProcessAccess,
+        Self::Namespace,
+        Self::Module,
+        Self::Bpf,
+        Self::System,
+        Self::IoUring,
     ];
 
     /// The kind with this number.
@@ -89,6 +145,24 @@ impl Kind {
             Self::CgroupLeave => "cgroup_leave",
             Self::CgroupJoin => "cgroup_join",
             Self::ProcessSeen => "process_seen",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Symlink => "symlink",
+            Self::Mkdir => "mkdir",
+            Self::Mknod => "mknod",
+            Self::Truncate => "truncate",
+            Self::Chmod => "chmod",
+            Self::Chown => "chown",
+            Self::Xattr => "xattr",
+            Self::FileFlags => "file_flags",
+            Self::Mount => "mount",
+            Self::Map => "map",
+            Self::ProcessAccess => "process_access",
+            Self::Namespace => "namespace",
+            Self::Module => "module",
+            Self::Bpf => "bpf",
+            Self::System => "system",
+            Self::IoUring => "io_uring",
         }
     }
 }
@@ -169,6 +243,7 @@ impl Event {
             Detail::CgroupLeave(_) => Kind::CgroupLeave,
             Detail::CgroupJoin(_) => Kind::CgroupJoin,
             Detail::ProcessSeen(_) => Kind::ProcessSeen,
+            Detail::Call(call) => call.kind,
         }
     }
 

@@ -48,7 +48,7 @@ pub struct BreakerView<'a> {
     pub agent: &'a Agent,
     /// What was done.
     pub action: Command,
-    /// Who asked: `rule:<id>`, `operator:<uid>`, `timeout`.
+    /// Who asked: `rule:<id>`, `operator:<uid>`, `session-end`.
     pub by: &'a str,
     /// For people: the rule's title, or the operator's reason. May be empty.
     pub reason: &'a str,

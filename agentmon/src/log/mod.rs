@@ -4,6 +4,7 @@
 //! sends them. Not for: what people read on a terminal (`crate::view`), the daemon's own diagnostics (`tracing`), or
 //! deciding anything about an event.
 
+mod call_class;
 mod entry;
 mod file_class;
 mod format;

@@ -125,9 +125,11 @@ pub enum Trigger {
     Rule,
     /// A person.
     Operator,
+    /// The agent's session ended.
+    SessionEnd,
 }
 
-const TRIGGERS: [&str; 2] = ["rule", "operator"];
+const TRIGGERS: [&str; 3] = ["rule", "operator", "session_end"];
 const RESULTS: [&str; 4] = ["verified", "unverified", "error", "observed"];
 const OBSERVED: usize = 3;
 

@@ -267,8 +267,7 @@ impl Engine {
         let left = outside.len();
         if left > 0 {
             let outside = outside.iter().map(Outsider::key).collect();
-            let by = Orderer { uid: rustix::process::getuid().as_raw(), reason: "the session is over".to_owned() };
-            let state = self.verdicts.order(entry, Command::Kill, &by, &self.mount, outside);
+            let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
             self.register.set_state(agent, state, SystemTime::now());
         }
         left

@@ -5,6 +5,7 @@
 
 use crate::agents::AgentCgroups;
 use crate::event::AgentId;
+use crate::metrics::Trigger;
 use crate::response::{BreakerReport, Command};
 use crate::rules::RuleSet;
 use crate::sensor::SensorError;
@@ -27,13 +28,47 @@ pub enum MonitorError {
     EngineGone,
 }
 
-/// A person who gave an order.
+/// Who gave an order that no rule asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orderer {
-    /// User id.
-    pub uid: u32,
-    /// The reason given.
-    pub reason: String,
+pub enum Orderer {
+    /// A person.
+    Operator {
+        /// User id.
+        uid: u32,
+        /// The reason given.
+        reason: String,
+    },
+    /// The end of the agent's session: nothing of it may stay behind.
+    SessionEnd,
+}
+
+impl Orderer {
+    /// As the log names it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Operator { uid, .. } => format!("operator:{uid}"),
+            Self::SessionEnd => "session-end".to_owned(),
+        }
+    }
+
+    /// Why, for people.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Operator { reason, .. } => reason,
+            Self::SessionEnd => "the session is over",
+        }
+    }
+
+    /// As the metrics name it.
+    #[must_use]
+    pub const fn trigger(&self) -> Trigger {
+        match self {
+            Self::Operator { .. } => Trigger::Operator,
+            Self::SessionEnd => Trigger::SessionEnd,
+        }
+    }
 }
 
 /// Where an answer goes.
@@ -66,7 +101,7 @@ pub enum Message {
         /// When done.
         reply: Reply<()>,
     },
-    /// A person's order.
+    /// An order that no rule gave.
     Order {
         /// Against whom.
         agent: AgentId,

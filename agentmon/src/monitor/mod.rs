@@ -85,7 +85,7 @@ impl Monitor {
         self.mailbox.ask(|reply| Message::Reload { rules: Box::new(rules), reply })
     }
 
-    /// Carries out a person's order.
+    /// Carries out an order that no rule gave.
     ///
     /// # Errors
     /// When the engine is gone.

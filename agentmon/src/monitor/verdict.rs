@@ -104,15 +104,15 @@ impl Verdicts {
         ordered || entry.state == State::Killed || (command == Command::Freeze && frozen())
     }
 
-    /// Carries out a person's order. Returns the state the agent is in now.
+    /// Carries out an order that no rule gave. Returns the state the agent is in now.
     pub fn order(&mut self, entry: &Entry, command: Command, by: &Orderer, mount: &Mount, outside: Vec<ProcessKey>) -> State {
         let pending = Pending {
             agent: entry.agent.id,
             command,
-            trigger: Trigger::Operator,
+            trigger: by.trigger(),
             timestamp_ns: boot_ns(),
-            by: format!("operator:{}", by.uid),
-            reason: by.reason.clone(),
+            by: by.name(),
+            reason: by.reason().to_owned(),
             process: None,
             cgroup: String::new(),
             latency: Duration::ZERO,
@@ -141,6 +141,10 @@ impl Verdicts {
     /// Tells what became of an order.
     pub fn report(&mut self, report: &BreakerReport, register: &Register, outputs: &mut Outputs, recorder: &Recorder) {
         let Some(pending) = self.pending.remove(&report.order) else { return };
+        // What was left at the end of a session died by itself before it could be killed: nothing was done.
+        if pending.trigger == Trigger::SessionEnd && report.is_verified() && report.escaped == 0 && report.tasks == 0 {
+            return;
+        }
         recorder.acted(report, pending.trigger);
         let Some(entry) = register.get(report.agent) else { return };
         let survivors = (!report.survivors.is_empty()).then(|| format!("still there: {:?}", report.survivors));

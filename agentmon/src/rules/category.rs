@@ -2,7 +2,7 @@
 //!
 //! Routing is strict: a rule sees events of its category only, and by default successful ones only.
 
-use crate::event::{Connect, Detail, Event, Open, Peer};
+use crate::event::{Connect, Detail, Event, Kind, Open, Peer};
 
 /// `-EINPROGRESS`: a connection that is under way.
 const IN_PROGRESS: i64 = -115;
@@ -15,11 +15,11 @@ const O_CREAT: u64 = 0o100;
 pub enum Category {
     /// A program was executed.
     ProcessCreation,
-    /// A file was created by an open.
+    /// A name came into being: a file was created, or renamed or linked to it.
     FileEvent,
     /// A file was opened, for whatever purpose.
     FileAccess,
-    /// An existing file was opened for writing.
+    /// An existing file was opened for writing, cut, or mapped writable.
     FileChange,
     /// A file or directory was removed.
     FileDelete,
@@ -31,11 +31,31 @@ pub enum Category {
     PrivilegeChange,
     /// A process left its agent's cgroups.
     CgroupChange,
+    /// A file or directory was given another name.
+    FileRename,
+    /// A hard or symbolic link was made.
+    FileLink,
+    /// Permissions, owner, extended attributes or flags of a file were set.
+    PermissionChange,
+    /// Something was mounted, moved or unmounted, or the root directory changed.
+    Mount,
+    /// Another process was reached into.
+    ProcessAccess,
+    /// Namespaces were left or entered.
+    NamespaceChange,
+    /// A kernel module was loaded or removed.
+    DriverLoad,
+    /// bpf or perf_event_open was called.
+    BpfSyscall,
+    /// A setting of the whole system was changed by a system call of its own.
+    SystemSetting,
+    /// An io_uring was set up.
+    IoUring,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 19] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -45,6 +65,16 @@ impl Category {
         Self::UnixConnect,
         Self::PrivilegeChange,
         Self::CgroupChange,
+        Self::FileRename,
+        Self::FileLink,
+        Self::PermissionChange,
+        Self::Mount,
+        Self::ProcessAccess,
+        Self::NamespaceChange,
+        Self::DriverLoad,
+        Self::BpfSyscall,
+        Self::SystemSetting,
+        Self::IoUring,
     ];
 
     /// Its name in a rule.
@@ -60,6 +90,16 @@ impl Category {
             Self::UnixConnect => "unix_connect",
             Self::PrivilegeChange => "privilege_change",
             Self::CgroupChange => "cgroup_change",
+            Self::FileRename => "file_rename",
+            Self::FileLink => "file_link",
+            Self::PermissionChange => "permission_change",
+            Self::Mount => "mount",
+            Self::ProcessAccess => "process_access",
+            Self::NamespaceChange => "namespace_change",
+            Self::DriverLoad => "driver_load",
+            Self::BpfSyscall => "bpf_syscall",
+            Self::SystemSetting => "system_setting",
+            Self::IoUring => "io_uring",
         }
     }
 
@@ -71,27 +111,17 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 21] = [
-    "file_rename",
-    "file_link",
+pub(super) const NOT_YET: [&str; 11] = [
     "dns_query",
-    "process_access",
     "process_signal",
     "process_termination",
     "process_tampering",
-    "driver_load",
     "device_access",
-    "permission_change",
     "network_bind",
     "network_flow",
     "netlink",
     "socket_create",
     "sysctl_write",
-    "system_setting",
-    "mount",
-    "namespace_change",
-    "bpf_syscall",
-    "io_uring",
     "compat_syscall",
 ];
 
@@ -114,6 +144,7 @@ impl Categories {
             Detail::Connect(Connect { peer: Peer::UnixPath(_) | Peer::UnixAbstract(_), .. }) => one(Category::UnixConnect),
             Detail::Identity(_) => one(Category::PrivilegeChange),
             Detail::CgroupLeave(_) => one(Category::CgroupChange),
+            Detail::Call(call) => Self { list: called(call.kind) },
             _ => Self::default(),
         }
     }
@@ -121,6 +152,27 @@ impl Categories {
     pub fn iter(self) -> impl Iterator<Item = Category> {
         self.list.into_iter().flatten()
     }
+}
+
+/// What a call is. A name that a rename or link brings into being is a file event too: that it was written elsewhere first
+/// changes nothing for who reads it there.
+const fn called(kind: Kind) -> [Option<Category>; 2] {
+    let (one, two) = match kind {
+        Kind::Rename => (Category::FileRename, Some(Category::FileEvent)),
+        Kind::Link | Kind::Symlink => (Category::FileLink, Some(Category::FileEvent)),
+        Kind::Mkdir | Kind::Mknod => (Category::FileEvent, None),
+        Kind::Truncate | Kind::Map => (Category::FileChange, None),
+        Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags => (Category::PermissionChange, None),
+        Kind::Mount => (Category::Mount, None),
+        Kind::ProcessAccess => (Category::ProcessAccess, None),
+        Kind::Namespace => (Category::NamespaceChange, None),
+        Kind::Module => (Category::DriverLoad, None),
+        Kind::Bpf => (Category::BpfSyscall, None),
+        Kind::System => (Category::SystemSetting, None),
+        Kind::IoUring => (Category::IoUring, None),
+        _ => return [None; 2],
+    };
+    [Some(one), two]
 }
 
 /// Created, changed, or neither. Of a failed open only the intent is known.

@@ -5,10 +5,10 @@
 
 use super::category::{Categories, succeeded};
 use super::correlation::Correlation;
-use super::field::Joined;
 use super::groups::{Groups, Sighting};
 use super::loader::RuleSet;
 use super::matcher::Scratch;
+use super::value::Joined;
 use super::{Match, Rule};
 use crate::event::AgentId;
 use crate::process::Operation;

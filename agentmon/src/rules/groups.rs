@@ -3,7 +3,8 @@
 //! Each agent has its own share, so that a hostile one forgets only its own groups; what is forgotten is counted.
 
 use super::correlation::Correlation;
-use super::field::{self, Field, Joined};
+use super::field::Field;
+use super::value::{self, Joined};
 use super::window::{ByDigest, Counter, Digest, Digester};
 use crate::event::{AgentId, Event};
 use crate::process::Operation;
@@ -140,7 +141,7 @@ fn digest(fields: &[Field], operation: &Operation<'_>, joined: &Joined, needed: 
     let mut digester = Digester::new();
     let mut any = !needed;
     for field in fields {
-        let value = field::value(*field, operation, joined);
+        let value = value::value(*field, operation, joined);
         any |= value.is_some();
         digester.add(value.as_ref().map(|value| value.bytes()));
     }

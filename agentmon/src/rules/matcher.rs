@@ -5,8 +5,9 @@
 //! Not for: which category an event has (`super::category`), what follows a match (`super::engine`).
 
 use super::expression::Expression;
-use super::field::{self, Field, Joined};
+use super::field::Field;
 use super::pattern::{Literal, Test};
+use super::value::{self, Joined};
 use crate::process::Operation;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use std::collections::HashMap;
@@ -140,7 +141,7 @@ impl Matcher {
             self.run(automaton, operation, scratch);
             return is_set(&scratch.holding, atom as usize);
         }
-        field::value(compiled.field, operation, &scratch.joined).is_some_and(|value| compiled.test.passes(value.bytes()))
+        value::value(compiled.field, operation, &scratch.joined).is_some_and(|value| compiled.test.passes(value.bytes()))
     }
 
     /// Finds every text of one automaton in its field, once per event.
@@ -151,7 +152,7 @@ impl Matcher {
         scratch.run |= 1 << index;
         let automaton = &self.automata[index];
         let Scratch { holding, tried, woken, joined, .. } = scratch;
-        let Some(value) = field::value(automaton.field, operation, joined) else { return };
+        let Some(value) = value::value(automaton.field, operation, joined) else { return };
         let value = value.bytes();
         for found in automaton.search.find_overlapping_iter(value) {
             for atom in &automaton.atoms[found.pattern().as_usize()] {

@@ -21,6 +21,7 @@ mod pattern;
 mod sigma;
 #[cfg(test)]
 mod tests;
+mod value;
 mod window;
 mod yaml;
 

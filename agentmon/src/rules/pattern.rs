@@ -3,8 +3,8 @@
 //! Case is folded for ASCII letters only: paths are bytes, and folding more would make two different files one.
 //! Not for: which rule needs which test (`super::detection`), finding them quickly (`super::matcher`).
 
-use super::field;
 use super::sigma::Piece;
+use super::value as field_value;
 use regex::bytes::{Regex, RegexBuilder};
 use std::net::IpAddr;
 
@@ -217,7 +217,7 @@ impl Test {
             Self::Literal(literal) => literal_passes(literal, value),
             Self::Glob(glob) => glob.matches(value),
             Self::Regex(regex) => regex.is_match(value),
-            Self::Network(network) => field::address(value).is_some_and(|address| network.contains(address)),
+            Self::Network(network) => field_value::address(value).is_some_and(|address| network.contains(address)),
             Self::Number(order, number) => {
                 let value = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
                 value.is_some_and(|value| match order {

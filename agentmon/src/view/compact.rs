@@ -9,7 +9,7 @@ use super::escape::{escape_within, escaped};
 use super::style::{Paint, Tone, level_name, of_level};
 use super::{counted, target};
 use crate::agents::State;
-use crate::event::{Detail, Event, Identity, WallClock};
+use crate::event::{Detail, Event, Identity, Kind, WallClock};
 use crate::log::{BreakerView, Loss, MatchView, StateView};
 use crate::process::{Agent, Operation};
 use crate::response::Command;
@@ -183,6 +183,8 @@ impl Compact {
 const fn is_quiet(detail: &Detail) -> bool {
     match detail {
         Detail::Open(open) => !open.created && !open.for_writing(),
+        // Programs make directories and share memory all day.
+        Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map),
         Detail::Fork(_) | Detail::Exit(_) => true,
         _ => false,
     }
@@ -203,6 +205,17 @@ const fn verb(event: &Event) -> &'static str {
         Detail::CgroupLeave(_) => "leave",
         Detail::CgroupJoin(_) => "join",
         Detail::ProcessSeen(_) => "running",
+        Detail::Call(call) => call_verb(call.kind),
+    }
+}
+
+/// Short enough for its column; the call itself stands in the line where this says less.
+const fn call_verb(kind: Kind) -> &'static str {
+    match kind {
+        Kind::FileFlags => "flags",
+        Kind::ProcessAccess => "reach",
+        Kind::Namespace => "ns",
+        other => other.name(),
     }
 }
 
@@ -218,8 +231,8 @@ fn what(line: &mut String, op: &Operation<'_>) {
                 (None, signal) => write!(line, "signal {}", signal.unwrap_or(0)),
             };
         }
-        Detail::Open(open) => shown(line, &open.path.bytes, &open.asked.bytes),
-        Detail::Unlink(unlink) => shown(line, &unlink.path.bytes, &unlink.asked.bytes),
+        Detail::Open(open) => target::file(line, &open.path.bytes, &open.asked.bytes, TARGET_WIDTH),
+        Detail::Unlink(unlink) => target::file(line, &unlink.path.bytes, &unlink.asked.bytes, TARGET_WIDTH),
         Detail::Connect(connect) => target::peer(line, &connect.peer, TARGET_WIDTH),
         Detail::Identity(after) => identity(line, op.event.operation, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => {
@@ -227,15 +240,7 @@ fn what(line: &mut String, op: &Operation<'_>) {
             escape_within(line, path, TARGET_WIDTH);
             let _ = write!(line, " by {}", cgroup.mover_tgid);
         }
-    }
-}
-
-fn shown(line: &mut String, path: &[u8], asked: &[u8]) {
-    let path = if path.is_empty() { asked } else { path };
-    if path.is_empty() {
-        line.push_str("(unreadable path)");
-    } else {
-        escape_within(line, path, TARGET_WIDTH);
+        Detail::Call(call) => target::call(line, op.event.operation, call, TARGET_WIDTH),
     }
 }
 
@@ -301,6 +306,24 @@ mod tests {
 09:22:38.577 leave    claude-code/7f3a /elsewhere by 4711  curl[4712]
 09:22:38.577 join     claude-code/7f3a /elsewhere by 4711  curl[4712]
 09:22:38.577 running  claude-code/7f3a /usr/bin/curl  curl[4712]
+09:22:38.577 rename   claude-code/7f3a /work/repo/src/main.rs -> /work/repo/src/lib.rs  curl[4712]
+09:22:38.577 link     claude-code/7f3a /work/repo/src/main.rs -> /work/repo/src/lib.rs  curl[4712]
+09:22:38.577 symlink  claude-code/7f3a /work/repo/src/main.rs -> text  curl[4712]
+09:22:38.577 mkdir    claude-code/7f3a mkdir /work/repo/src/main.rs mode=0644  curl[4712]
+09:22:38.577 mknod    claude-code/7f3a mknod /work/repo/src/main.rs mode=0644 device=0x2  curl[4712]
+09:22:38.577 truncate claude-code/7f3a truncate /work/repo/src/main.rs length=420  curl[4712]
+09:22:38.577 chmod    claude-code/7f3a chmod /work/repo/src/main.rs mode=0644  curl[4712]
+09:22:38.577 chown    claude-code/7f3a chown /work/repo/src/main.rs uid=420 gid=2  curl[4712]
+09:22:38.577 xattr    claude-code/7f3a setxattr /work/repo/src/main.rs text size=420 flags=0x2  curl[4712]
+09:22:38.577 flags    claude-code/7f3a ioctl /work/repo/src/main.rs request=0x1a4 file_flags=0x2  curl[4712]
+09:22:38.577 mount    claude-code/7f3a mount /work/repo/src/main.rs text flags=0x1a4 from /work/repo/src/lib.rs  curl[4712]
+09:22:38.577 map      claude-code/7f3a mmap /work/repo/src/main.rs length=420 protection=0x2 flags=0x3  curl[4712]
+09:22:38.577 reach    claude-code/7f3a ptrace target_pid=420 request=0x2  curl[4712]
+09:22:38.577 ns       claude-code/7f3a unshare flags=0x1a4  curl[4712]
+09:22:38.577 module   claude-code/7f3a init_module text length=420  curl[4712]
+09:22:38.577 bpf      claude-code/7f3a bpf command=420  curl[4712]
+09:22:38.577 system   claude-code/7f3a kexec_load segments=420 flags=0x2  curl[4712]
+09:22:38.577 io_uring claude-code/7f3a io_uring_setup entries=420  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -310,7 +333,7 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open]);
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map]);
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));

@@ -7,7 +7,7 @@ use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
 use super::{counted, target};
-use crate::event::{Detail, Event, Exec, Kind};
+use crate::event::{Call, Detail, Event, Exec, Kind};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ pub struct Summary {
     deleted: Tally,
     contacted: Tally,
     identities: Tally,
+    calls: Tally,
     left: u64,
     alerts: Tally,
     levels: BTreeMap<Box<[u8]>, u8>,
@@ -67,6 +68,7 @@ impl Summary {
             deleted: tally(),
             contacted: tally(),
             identities: tally(),
+            calls: tally(),
             left: 0,
             alerts: tally(),
             levels: BTreeMap::new(),
@@ -114,7 +116,18 @@ impl Summary {
                 self.identities.add(text.as_bytes(), failed);
             }
             Detail::CgroupLeave(_) => self.left += 1,
+            Detail::Call(call) => self.call(event, call, failed),
             _ => {}
+        }
+    }
+
+    /// Files that a call changed, by their path; everything else by the call's name.
+    fn call(&mut self, event: &Event, call: &Call, failed: bool) {
+        match (call.kind, &call.second) {
+            (Kind::Mkdir | Kind::Map, _) => {}
+            (Kind::Rename | Kind::Link, Some(to)) if !failed => self.written.add(&to.path.bytes, false),
+            (Kind::Truncate | Kind::Symlink | Kind::Mknod, _) if !failed => self.written.add(&call.target.path.bytes, false),
+            _ => self.calls.add(event.operation.as_bytes(), failed),
         }
     }
 
@@ -143,6 +156,7 @@ impl Summary {
         section(&mut out, paint, "deleted", &self.deleted, ", by directory");
         section(&mut out, paint, "contacted", &self.contacted, "");
         section(&mut out, paint, "identity", &self.identities, "");
+        section(&mut out, paint, "called", &self.calls, " other system calls that change files, processes or the system");
         if self.left > 0 {
             paint.put(&mut out, Tone::Alarm, "left");
             let _ = writeln!(out, "  {} a process was moved out of its cgroup (still watched)", counted(self.left, "time", "times"));
@@ -247,10 +261,12 @@ mod tests {
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  12 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen
+        let want = r"summary  30 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring
 ran  1
        1 x /usr/bin/curl
-wrote  1, 0 created
+wrote  6, 0 created
+       3 x /work/repo/src/main.rs
+       2 x /work/repo/src/lib.rs
        1 x /work/\x1b]0;x\x07
 deleted  1, by directory
        1 x /work/repo/src
@@ -258,6 +274,16 @@ contacted  2
        2 x 93.184.215.14:443  1 failed
 identity  1
        1 x setuid to uid 1001 euid 1001 gid 1001
+called  11 other system calls that change files, processes or the system
+       1 x chmod
+       1 x chown
+       1 x setxattr
+       1 x ioctl
+       1 x mount
+       1 x ptrace
+       1 x unshare
+       1 x init_module
+         and 3 more
 left  1 time a process was moved out of its cgroup (still watched)
 alerts  1
        1 x high Credential file read by an agent

@@ -1,9 +1,9 @@
-//! What an operation was aimed at, as escaped text: a command line, a path, an address.
+//! What an operation was aimed at, as escaped text: a command line, a path, an address, a call.
 //!
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Exec, Peer, Text};
+use crate::event::{Call, Exec, Kind, Peer, Target, Text};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -45,6 +45,57 @@ fn cut(out: &mut String, text: &str, width: usize) {
             out.extend(text.chars().take(width.saturating_sub(1)));
             out.push('…');
         }
+    }
+}
+
+/// A path; the asked one where that is all there is.
+pub(super) fn file(out: &mut String, path: &[u8], asked: &[u8], width: usize) {
+    let path = if path.is_empty() { asked } else { path };
+    if path.is_empty() {
+        out.push_str("(unreadable path)");
+    } else {
+        escape_within(out, path, width);
+    }
+}
+
+/// What a call was given: `a -> b` of a rename, else the call with its arguments.
+pub(super) fn call(out: &mut String, operation: &str, call: &Call, width: usize) {
+    let target = |out: &mut String, target: &Target| file(out, &target.path.bytes, &target.asked.bytes, width);
+    match (&call.second, call.kind) {
+        (Some(second), Kind::Rename | Kind::Link) => {
+            target(out, &call.target);
+            out.push_str(" -> ");
+            target(out, second);
+        }
+        (_, Kind::Symlink) => {
+            target(out, &call.target);
+            out.push_str(" -> ");
+            text(out, call, width);
+        }
+        _ => {
+            out.push_str(operation);
+            if call.target != Target::default() {
+                out.push(' ');
+                target(out, &call.target);
+            }
+            if call.text.is_some() {
+                out.push(' ');
+                text(out, call, width);
+            }
+            for (name, argument) in call.shown_args() {
+                let _ = write!(out, " {name}={argument}");
+            }
+            if let Some(source) = &call.second {
+                out.push_str(" from ");
+                target(out, source);
+            }
+        }
+    }
+}
+
+fn text(out: &mut String, call: &Call, width: usize) {
+    if let Some(text) = &call.text {
+        escape_within(out, &text.bytes, width);
     }
 }
 

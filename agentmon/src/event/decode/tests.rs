@@ -1,11 +1,14 @@
 //! Properties of the decoder: what was put into a record comes out, and no bytes make it panic.
 
 use super::{decode, kind_number};
+use crate::event::decode::DecodeError;
 use crate::event::{Detail, Event, Kind, PathTrust, Peer, flags, path_flags};
+use crate::event::{Path, Target, Text};
 use agentmon_common::record::{
-    CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, Span, UnlinkFixed,
-    kind,
+    CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed,
+    PlaceFixed, Span, kind,
 };
+use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use std::net::SocketAddr;
@@ -98,31 +101,49 @@ fn samples() -> Vec<Bytes> {
         argv: exec.push(b"x\0y\0"),
         ..ExecFixed::default()
     };
-    let mut unlink = Builder::new::<UnlinkFixed>(kind::UNLINK, 0);
-    let unlinked = UnlinkFixed {
-        asked: unlink.push(b"a"),
-        asked_at_enter: unlink.push(b"b"),
-        base: unlink.push_path(&names),
-        ..UnlinkFixed::default()
-    };
     let mut connect = Builder::new::<ConnectFixed>(kind::CONNECT, 0);
     let connected = ConnectFixed { family: 2, peer_port: 1, asked: connect.push(&[2, 0, 0, 80, 127, 0, 0, 1]), ..ConnectFixed::default() };
     let mut leave = Builder::new::<CgroupFixed>(kind::CGROUP_LEAVE, 0);
     let left = CgroupFixed { path: leave.push(b"/other"), to_cgroup_id: 5, ..CgroupFixed::default() };
     let mut seen = Builder::new::<ExecFixed>(kind::PROCESS_SEEN, 0);
     let was_there = ExecFixed { file: FILE, exe: seen.push_path(&names), ..ExecFixed::default() };
-    vec![
+    let mut all = vec![
         exec.finish(&fixed),
         Builder::new::<ForkFixed>(kind::FORK, 0).finish(&ForkFixed::default()),
         Builder::new::<ExitFixed>(kind::EXIT, 0).finish(&ExitFixed { status: 9, reserved: 0 }),
         open_record(&names, b"x", 3),
         connect.finish(&connected),
-        unlink.finish(&unlinked),
+        called(kind::UNLINK, op::UNLINK, b"a"),
         Builder::new::<IdentityFixed>(kind::IDENTITY, 0).finish(&IdentityFixed::default()),
         leave.finish(&left),
         Builder::new::<CgroupFixed>(kind::CGROUP_JOIN, 0).finish(&CgroupFixed { born: 1, ..CgroupFixed::default() }),
         seen.finish(&was_there),
-    ]
+    ];
+    let rest = Kind::ALL.into_iter().skip(all.len());
+    all.extend(rest.map(|kind| {
+        let op = SHAPES.iter().position(|shape| shape.kind == kind as u16).unwrap_or_else(|| panic!("no call of {kind:?}"));
+        called(kind as u16, op as u8, b"a")
+    }));
+    all
+}
+
+/// A call told by its arguments, with both places and a text, asked for in a directory `/usr/bin/x`.
+fn called(kind: u16, op: u8, asked: &[u8]) -> Bytes {
+    let names = [b"usr".to_vec(), b"bin".to_vec(), b"x".to_vec()];
+    let mut record = Builder::new::<CallFixed>(kind, 0);
+    let mut place =
+        || PlaceFixed { asked: record.push(asked), at_enter: record.push(b"b"), base: record.push_path(&names), ..PlaceFixed::default() };
+    let (first, second) = (place(), place());
+    let fixed = CallFixed { args: [1, 2, 3, 4], first, second, text: record.push(b"text"), ..CallFixed::default() };
+    record.header.syscall = number(op);
+    record.finish(&fixed)
+}
+
+/// A number of this operation on x86-64.
+fn number(op: u8) -> u16 {
+    (0..PER_ABI as u16)
+        .find(|number| TABLE[index(false, *number)] == op)
+        .unwrap_or_else(|| panic!("{} has no native number", NAMES[usize::from(op)]))
 }
 
 #[test]
@@ -304,4 +325,32 @@ proptest! {
         let decoded = decode(&record.finish(&ConnectFixed { asked, ..ConnectFixed::default() }));
         prop_assert!(decoded.is_ok());
     }
+}
+
+#[test]
+fn a_call_is_told_by_its_arguments() {
+    let Detail::Call(call) = event(&called(kind::RENAME, op::RENAMEAT2, b"a")).detail else { panic!("a call") };
+    let target = |bytes: &'static [u8]| Target {
+        path: Path { bytes: Bytes::from_static(bytes), trust: PathTrust::Joined },
+        asked: Text::from("a"),
+        at_enter: Some(Text::from("b")),
+    };
+    assert_eq!((call.kind, &call.target, call.second.as_ref()), (Kind::Rename, &target(b"/usr/bin/x/a"), Some(&target(b"/usr/bin/x/a"))));
+    assert_eq!(call.text, None, "a rename has no text, whatever the record says");
+    assert_eq!((call.arg("flags"), call.arg("mode")), (Some(1), None));
+}
+
+#[test]
+fn a_call_whose_number_is_of_another_kind_is_an_error() {
+    assert_eq!(decode(&called(kind::CHMOD, op::RENAME, b"a")), Err(DecodeError::Value("system call")));
+    assert_eq!(decode(&called(kind::CHMOD, op::OPEN, b"a")), Err(DecodeError::Value("system call")));
+}
+
+#[test]
+fn the_name_of_a_host_ends_where_its_length_says() {
+    let mut record = Builder::new::<CallFixed>(kind::SYSTEM, 0);
+    let fixed = CallFixed { args: [4, 0, 0, 0], text: record.push(b"name and what stood behind it"), ..CallFixed::default() };
+    record.header.syscall = number(op::SETHOSTNAME);
+    let Detail::Call(call) = event(&record.finish(&fixed)).detail else { panic!("a call") };
+    assert_eq!(call.text, Some(Text::from("name")));
 }

@@ -1,12 +1,13 @@
 //! One operation of every kind, as the tests of the log use it.
 
 use crate::event::{
-    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Identity, Kind, Open, Outcome, Path, PathTrust, Peer,
-    ProcessKey, Text, Unlink, WallClock,
+    AgentId, Call, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Identity, Kind, Open, Outcome, Path, PathTrust, Peer,
+    ProcessKey, Target, Text, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
 use crate::response::Command;
+use agentmon_common::syscalls::{NAMES, NO, SHAPES, place};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,26 @@ pub(crate) fn connect(peer: Peer) -> Detail {
     })
 }
 
+/// A call of a kind that is told by its arguments: the first of the table.
+pub(crate) fn called(kind: Kind) -> Sample {
+    let (op, shape) =
+        SHAPES.iter().enumerate().find(|(_, shape)| shape.kind == kind as u16).unwrap_or_else(|| panic!("no call of {kind:?}"));
+    let target =
+        |bytes: &[u8]| Target { path: Path { trust: PathTrust::Joined, ..path(bytes) }, asked: text(b"src/main.rs"), at_enter: None };
+    sample(
+        NAMES[op],
+        Detail::Call(Call {
+            kind,
+            op: u8::try_from(op).unwrap(),
+            args: [0o644, 2, 3, 4],
+            file: FileId::default(),
+            target: if shape.first.what == place::NONE { Target::default() } else { target(b"/work/repo/src/main.rs") },
+            second: (shape.second.what != place::NONE).then(|| target(b"/work/repo/src/lib.rs")),
+            text: (shape.text != NO).then(|| text(b"text")),
+        }),
+    )
+}
+
 /// One operation of each kind, in the order of [`Kind::ALL`].
 pub(crate) fn every_kind() -> Vec<Sample> {
     let moved = || Cgroup { to: CgroupId(7), path: text(b"/elsewhere"), mover_tgid: 4711, born: false };
@@ -157,6 +178,7 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             Kind::CgroupLeave => sample("cgroup_leave", Detail::CgroupLeave(moved())),
             Kind::CgroupJoin => sample("cgroup_join", Detail::CgroupJoin(moved())),
             Kind::ProcessSeen => sample("process_seen", Detail::ProcessSeen(program("/usr/bin/curl", b""))),
+            kind => called(kind),
         })
         .collect()
 }

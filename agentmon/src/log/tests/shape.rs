@@ -29,7 +29,9 @@ const PROFILES: &[(&str, &[&str])] =
     &[("ai_operation", &["ai_agent"]), ("security_control", &["action_id", "disposition_id", "is_alert", "policy", "attacks"])];
 /// Class, what it requires beyond the base (a path into the line), what else it may have at the top.
 const CLASSES: &[(u64, &[&str], &[&str])] = &[
-    (1001, &["/actor/process/pid", "/file/name", "/file/type_id"], &["file", "access_mask"]),
+    (1001, &["/actor/process/pid", "/file/name", "/file/type_id"], &["file", "file_result", "access_mask"]),
+    (1002, &["/actor/process/pid", "/driver/file/name", "/driver/file/type_id"], &["driver"]),
+    (1003, &["/actor/process/pid", "/kernel/name", "/kernel/type_id"], &["kernel"]),
     (1007, &["/actor", "/process/pid"], &["process", "launch_type_id", "exit_code"]),
     (1008, &["/log_name"], &["log_name"]),
     (2004, &["/finding_info/uid", "/finding_info/title"], &["finding_info", "evidences"]),

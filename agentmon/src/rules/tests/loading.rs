@@ -23,7 +23,7 @@ fn mistakes_are_found_where_they_are() {
         (
             "Image|endswith",
             "TargetFilename",
-            "r.yml:6:9: error: process_creation events have no field `TargetFilename`\n  hint: it is a field of file_event, file_access, file_change, file_delete",
+            "r.yml:6:9: error: process_creation events have no field `TargetFilename`\n  hint: it is a field of file_event, file_access, file_change, file_delete, file_rename, file_link, permission_change, mount, driver_load, system_setting",
         ),
         (
             "condition: selection",
@@ -52,7 +52,7 @@ fn mistakes_are_found_where_they_are() {
             "process_creaton",
             "r.yml:3:39: error: unknown category `process_creaton`\n  hint: did you mean `process_creation`?",
         ),
-        ("process_creation", "file_rename", "r.yml:3:39: error: no event of this build has the category `file_rename`"),
+        ("process_creation", "dns_query", "r.yml:3:39: error: no event of this build has the category `dns_query`"),
         (
             "product: linux",
             "product: windows",

@@ -1,0 +1,85 @@
+//! Which system calls are watched, for both ABIs an x86-64 kernel serves, and how their arguments are read.
+//!
+//! `rows` is the table; the rest is made of it when the crate is compiled. Not for: what an operation means to a rule or
+//! a log.
+
+mod rows;
+mod shape;
+
+pub use rows::op;
+pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
+
+use rows::{ROWS, Row};
+
+/// Entries of tables by operation; a power of two above the largest number.
+pub const OPS: usize = 128;
+/// Entries per ABI; larger numbers are not watched.
+pub const PER_ABI: usize = 1024;
+/// Bit that marks an x32 number (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
+pub const X32_BIT: u32 = 0x4000_0000;
+/// `SYS_CONNECT` of socketcall (`include/uapi/linux/net.h`).
+pub const SOCKETCALL_CONNECT: u64 = 3;
+
+/// Index into [`TABLE`] for a call of the 32-bit (`compat`) or the native ABI.
+#[must_use]
+pub const fn index(compat: bool, number: u16) -> usize {
+    (if compat { PER_ABI } else { 0 }) + number as usize
+}
+
+/// The operation of each number: the native ABI first, then i386.
+pub const TABLE: [u8; 2 * PER_ABI] = table();
+
+/// How the record of each operation is made, by number.
+pub const SHAPES: [Shape; OPS] = {
+    let mut shapes = [Shape::OWN; OPS];
+    let mut row = 0;
+    while row < ROWS.len() {
+        shapes[ROWS[row].op as usize] = ROWS[row].shape;
+        row += 1;
+    }
+    shapes
+};
+
+/// Names by number, for people and logs.
+pub const NAMES: [&str; OPS] = {
+    let mut names = ["none"; OPS];
+    let mut row = 0;
+    while row < ROWS.len() {
+        names[ROWS[row].op as usize] = ROWS[row].name;
+        row += 1;
+    }
+    names
+};
+
+/// Names of the plain arguments by number, in the order of [`Shape::args`].
+pub const ARG_NAMES: [&[&str]; OPS] = {
+    let mut all: [&[&str]; OPS] = [&[]; OPS];
+    let mut row = 0;
+    while row < ROWS.len() {
+        all[ROWS[row].op as usize] = ROWS[row].names;
+        row += 1;
+    }
+    all
+};
+
+const fn table() -> [u8; 2 * PER_ABI] {
+    let mut table = [op::NONE; 2 * PER_ABI];
+    let mut row = 0;
+    while row < ROWS.len() {
+        let Row { op, native, compat, .. } = &ROWS[row];
+        let mut i = 0;
+        while i < native.len() {
+            assert!(table[index(false, native[i])] == op::NONE, "a number twice");
+            table[index(false, native[i])] = *op;
+            i += 1;
+        }
+        i = 0;
+        while i < compat.len() {
+            assert!(table[index(true, compat[i])] == op::NONE, "a number twice");
+            table[index(true, compat[i])] = *op;
+            i += 1;
+        }
+        row += 1;
+    }
+    table
+}

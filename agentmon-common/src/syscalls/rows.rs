@@ -1,0 +1,237 @@
+//! The table of calls: one row per operation.
+//!
+//! Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` and `syscall_32.tbl` of Linux 6.18. Not for: what the columns mean
+//! (`super::shape`).
+
+use super::shape::{PAIR, Shape, args0, args1, args2, args3, at, fd, on, path, plain, two};
+use crate::record::kind;
+
+/// One row of the table.
+pub(super) struct Row {
+    pub(super) op: u8,
+    pub(super) name: &'static str,
+    pub(super) native: &'static [u16],
+    pub(super) compat: &'static [u16],
+    pub(super) shape: Shape,
+    pub(super) names: &'static [&'static str],
+}
+
+macro_rules! calls {
+    ($( $(#[$doc:meta])* $op:ident = $number:literal, $name:literal, $native:expr, $compat:expr, $shape:expr, $names:expr; )*) => {
+        /// What a system call does, as the probes see it. Numbers are never reused: they travel in records.
+        pub mod op {
+            /// Not watched.
+            pub const NONE: u8 = 0;
+            $( $(#[$doc])* pub const $op: u8 = $number; )*
+        }
+        pub(super) const ROWS: &[Row] = &[
+            $( Row { op: op::$op, name: $name, native: &$native, compat: &$compat, shape: $shape, names: &$names }, )*
+        ];
+    };
+}
+
+// number, name, x86-64 numbers (512 and up are x32's own), i386 numbers, how it is read, names of the plain arguments
+calls! {
+    /// open(path, flags, mode).
+    OPEN = 1, "open", [2], [5], Shape::OWN, [];
+    /// openat(dirfd, path, flags, mode).
+    OPENAT = 2, "openat", [257], [295], Shape::OWN, [];
+    /// openat2(dirfd, path, how, size).
+    OPENAT2 = 3, "openat2", [437], [437], Shape::OWN, [];
+    /// creat(path, mode).
+    CREAT = 4, "creat", [85], [8], Shape::OWN, [];
+    /// connect(fd, address, length).
+    CONNECT = 5, "connect", [42], [362], Shape::OWN, [];
+    /// socketcall(call, arguments): i386 only.
+    SOCKETCALL = 6, "socketcall", [], [102], Shape::OWN, [];
+    /// unlink(path).
+    UNLINK = 7, "unlink", [87], [10], on(kind::UNLINK, path(0), args0()), [];
+    /// unlinkat(dirfd, path, flags).
+    UNLINKAT = 8, "unlinkat", [263], [301], on(kind::UNLINK, at(0), args1(2)), ["flags"];
+    /// rmdir(path).
+    RMDIR = 9, "rmdir", [84], [40], on(kind::UNLINK, path(0), args0()), [];
+    /// execve(path, …): only failures; a success is seen by sched_process_exec.
+    EXECVE = 10, "execve", [59, 520], [11], Shape::OWN, [];
+    /// execveat(dirfd, path, …): likewise.
+    EXECVEAT = 11, "execveat", [322, 545], [358], Shape::OWN, [];
+    /// First of the identity family.
+    SETUID = 12, "setuid", [105], [23, 213], Shape::OWN, [];
+    /// setreuid(real, effective).
+    SETREUID = 13, "setreuid", [113], [70, 203], Shape::OWN, [];
+    /// setresuid(real, effective, saved).
+    SETRESUID = 14, "setresuid", [117], [164, 208], Shape::OWN, [];
+    /// setfsuid(id).
+    SETFSUID = 15, "setfsuid", [122], [138, 215], Shape::OWN, [];
+    /// setgid(id).
+    SETGID = 16, "setgid", [106], [46, 214], Shape::OWN, [];
+    /// setregid(real, effective).
+    SETREGID = 17, "setregid", [114], [71, 204], Shape::OWN, [];
+    /// setresgid(real, effective, saved).
+    SETRESGID = 18, "setresgid", [119], [170, 210], Shape::OWN, [];
+    /// setfsgid(id).
+    SETFSGID = 19, "setfsgid", [123], [139, 216], Shape::OWN, [];
+    /// setgroups(count, list).
+    SETGROUPS = 20, "setgroups", [116], [81, 206], Shape::OWN, [];
+    /// capset(header, data). Last of the identity family.
+    CAPSET = 21, "capset", [126], [185], Shape::OWN, [];
+
+    /// rename(from, to).
+    RENAME = 22, "rename", [82], [38], two(kind::RENAME, path(0), path(1), args0()), [];
+    /// renameat(dirfd, from, dirfd, to).
+    RENAMEAT = 23, "renameat", [264], [302], two(kind::RENAME, at(0), at(2), args0()), [];
+    /// renameat2(dirfd, from, dirfd, to, flags).
+    RENAMEAT2 = 24, "renameat2", [316], [353], two(kind::RENAME, at(0), at(2), args1(4)), ["flags"];
+    /// link(from, to).
+    LINK = 25, "link", [86], [9], two(kind::LINK, path(0), path(1), args0()), [];
+    /// linkat(dirfd, from, dirfd, to, flags).
+    LINKAT = 26, "linkat", [265], [303], two(kind::LINK, at(0), at(2), args1(4)), ["flags"];
+    /// symlink(target, path).
+    SYMLINK = 27, "symlink", [88], [83], on(kind::SYMLINK, path(1), args0()).and_text(0), [];
+    /// symlinkat(target, dirfd, path).
+    SYMLINKAT = 28, "symlinkat", [266], [304], on(kind::SYMLINK, at(1), args0()).and_text(0), [];
+    /// mkdir(path, mode).
+    MKDIR = 29, "mkdir", [83], [39], on(kind::MKDIR, path(0), args1(1)), ["mode"];
+    /// mkdirat(dirfd, path, mode).
+    MKDIRAT = 30, "mkdirat", [258], [296], on(kind::MKDIR, at(0), args1(2)), ["mode"];
+    /// mknod(path, mode, device).
+    MKNOD = 31, "mknod", [133], [14], on(kind::MKNOD, path(0), args2(1, 2)), ["mode", "device"];
+    /// mknodat(dirfd, path, mode, device).
+    MKNODAT = 32, "mknodat", [259], [297], on(kind::MKNOD, at(0), args2(2, 3)), ["mode", "device"];
+    /// truncate(path, length).
+    TRUNCATE = 33, "truncate", [76], [92], on(kind::TRUNCATE, path(0), args1(1)), ["length"];
+    /// ftruncate(fd, length).
+    FTRUNCATE = 34, "ftruncate", [77], [93], on(kind::TRUNCATE, fd(0), args1(1)), ["length"];
+    /// truncate64(path, length): i386 only.
+    TRUNCATE64 = 35, "truncate64", [], [193], on(kind::TRUNCATE, path(0), args1(1 | PAIR)), ["length"];
+    /// ftruncate64(fd, length): i386 only.
+    FTRUNCATE64 = 36, "ftruncate64", [], [194], on(kind::TRUNCATE, fd(0), args1(1 | PAIR)), ["length"];
+    /// fallocate(fd, mode, offset, length).
+    FALLOCATE = 37, "fallocate", [285], [], on(kind::TRUNCATE, fd(0), args3(1, 2, 3)), ["mode", "offset", "length"];
+    /// chmod(path, mode).
+    CHMOD = 38, "chmod", [90], [15], on(kind::CHMOD, path(0), args1(1)), ["mode"];
+    /// fchmod(fd, mode).
+    FCHMOD = 39, "fchmod", [91], [94], on(kind::CHMOD, fd(0), args1(1)), ["mode"];
+    /// fchmodat(dirfd, path, mode).
+    FCHMODAT = 40, "fchmodat", [268], [306], on(kind::CHMOD, at(0), args1(2)), ["mode"];
+    /// fchmodat2(dirfd, path, mode, flags).
+    FCHMODAT2 = 41, "fchmodat2", [452], [452], on(kind::CHMOD, at(0), args2(2, 3)), ["mode", "flags"];
+    /// chown(path, uid, gid).
+    CHOWN = 42, "chown", [92], [182, 212], on(kind::CHOWN, path(0), args2(1, 2)), ["uid", "gid"];
+    /// fchown(fd, uid, gid).
+    FCHOWN = 43, "fchown", [93], [95, 207], on(kind::CHOWN, fd(0), args2(1, 2)), ["uid", "gid"];
+    /// lchown(path, uid, gid).
+    LCHOWN = 44, "lchown", [94], [16, 198], on(kind::CHOWN, path(0), args2(1, 2)), ["uid", "gid"];
+    /// fchownat(dirfd, path, uid, gid, flags).
+    FCHOWNAT = 45, "fchownat", [260], [298], on(kind::CHOWN, at(0), args3(2, 3, 4)), ["uid", "gid", "flags"];
+    /// setxattr(path, name, value, size, flags).
+    SETXATTR = 46, "setxattr", [188], [226], on(kind::XATTR, path(0), args2(3, 4)).and_text(1), ["size", "flags"];
+    /// lsetxattr(path, name, value, size, flags).
+    LSETXATTR = 47, "lsetxattr", [189], [227], on(kind::XATTR, path(0), args2(3, 4)).and_text(1), ["size", "flags"];
+    /// fsetxattr(fd, name, value, size, flags).
+    FSETXATTR = 48, "fsetxattr", [190], [228], on(kind::XATTR, fd(0), args2(3, 4)).and_text(1), ["size", "flags"];
+    /// setxattrat(dirfd, path, at_flags, name, value, size).
+    SETXATTRAT = 49, "setxattrat", [463], [463], on(kind::XATTR, at(0), args1(2)).and_text(3), ["flags"];
+    /// removexattr(path, name).
+    REMOVEXATTR = 50, "removexattr", [197], [235], on(kind::XATTR, path(0), args0()).and_text(1), [];
+    /// lremovexattr(path, name).
+    LREMOVEXATTR = 51, "lremovexattr", [198], [236], on(kind::XATTR, path(0), args0()).and_text(1), [];
+    /// fremovexattr(fd, name).
+    FREMOVEXATTR = 52, "fremovexattr", [199], [237], on(kind::XATTR, fd(0), args0()).and_text(1), [];
+    /// removexattrat(dirfd, path, at_flags, name).
+    REMOVEXATTRAT = 53, "removexattrat", [466], [466], on(kind::XATTR, at(0), args1(2)).and_text(3), ["flags"];
+    /// ioctl(fd, request, argument): only those that set a file's flags.
+    IOCTL = 54, "ioctl", [16, 514], [54], on(kind::FILE_FLAGS, fd(0), args2(1, 2)), ["request", "file_flags"];
+    /// file_setattr(dirfd, path, attributes, size, at_flags).
+    FILE_SETATTR = 55, "file_setattr", [469], [469], on(kind::FILE_FLAGS, at(0), args2(2, 4)), ["file_flags", "flags"];
+    /// mount(source, target, type, flags, data).
+    MOUNT = 56, "mount", [165], [21], two(kind::MOUNT, path(1), path(0), args1(3)).and_text(2), ["flags"];
+    /// move_mount(dirfd, from, dirfd, to, flags).
+    MOVE_MOUNT = 57, "move_mount", [429], [429], two(kind::MOUNT, at(2), at(0), args1(4)), ["flags"];
+    /// umount2(target, flags).
+    UMOUNT = 58, "umount2", [166], [52], on(kind::MOUNT, path(0), args1(1)), ["flags"];
+    /// mount_setattr(dirfd, path, flags, attributes, size).
+    MOUNT_SETATTR = 59, "mount_setattr", [442], [442], on(kind::MOUNT, at(0), args1(2)), ["flags"];
+    /// pivot_root(new, old).
+    PIVOT_ROOT = 60, "pivot_root", [155], [217], two(kind::MOUNT, path(0), path(1), args0()), [];
+    /// chroot(path).
+    CHROOT = 61, "chroot", [161], [61], on(kind::MOUNT, path(0), args0()), [];
+    /// open_by_handle_at(mount fd, handle, flags).
+    OPEN_BY_HANDLE_AT = 62, "open_by_handle_at", [304], [342], Shape::OWN, [];
+    /// mmap(address, length, protection, flags, fd, offset): only shared writable mappings of files.
+    MMAP = 63, "mmap", [9], [192], on(kind::MAP, fd(4), args3(1, 2, 3)), ["length", "protection", "flags"];
+
+    /// ptrace(request, pid, address, data).
+    PTRACE = 64, "ptrace", [101, 521], [26], plain(kind::PROCESS_ACCESS, args2(1, 0)), ["target_pid", "request"];
+    /// process_vm_readv(pid, …).
+    PROCESS_VM_READV = 65, "process_vm_readv", [310, 539], [347], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
+    /// process_vm_writev(pid, …).
+    PROCESS_VM_WRITEV = 66, "process_vm_writev", [311, 540], [348], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
+    /// pidfd_open(pid, flags).
+    PIDFD_OPEN = 67, "pidfd_open", [434], [434], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "flags"];
+    /// pidfd_getfd(pidfd, fd, flags).
+    PIDFD_GETFD = 68, "pidfd_getfd", [438], [438], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["pidfd", "target_fd"];
+    /// prlimit64(pid, resource, new, old): only when it sets a limit of a process named by its id.
+    PRLIMIT64 = 69, "prlimit64", [302], [340], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "resource"];
+
+    /// unshare(flags).
+    UNSHARE = 70, "unshare", [272], [310], plain(kind::NAMESPACE, args1(0)), ["flags"];
+    /// setns(fd, type).
+    SETNS = 71, "setns", [308], [346], on(kind::NAMESPACE, fd(0), args1(1)), ["flags"];
+
+    /// init_module(image, length, parameters).
+    INIT_MODULE = 72, "init_module", [175], [128], plain(kind::MODULE, args1(1)).and_text(2), ["length"];
+    /// finit_module(fd, parameters, flags).
+    FINIT_MODULE = 73, "finit_module", [313], [350], on(kind::MODULE, fd(0), args1(2)).and_text(1), ["flags"];
+    /// delete_module(name, flags).
+    DELETE_MODULE = 74, "delete_module", [176], [129], plain(kind::MODULE, args1(1)).and_text(0), ["flags"];
+    /// kexec_load(entry, segments, list, flags).
+    KEXEC_LOAD = 75, "kexec_load", [246, 528], [283], plain(kind::SYSTEM, args2(1, 3)), ["segments", "flags"];
+    /// kexec_file_load(kernel fd, initrd fd, …).
+    KEXEC_FILE_LOAD = 76, "kexec_file_load", [320], [], on(kind::SYSTEM, fd(0), args1(4)), ["flags"];
+    /// bpf(command, attributes, size).
+    BPF = 77, "bpf", [321], [357], plain(kind::BPF, args1(0)), ["command"];
+    /// perf_event_open(attributes, pid, cpu, group, flags).
+    PERF_EVENT_OPEN = 78, "perf_event_open", [298], [336], plain(kind::BPF, args3(1, 2, 4)), ["target_pid", "cpu", "flags"];
+    /// add_key(type, description, …).
+    ADD_KEY = 79, "add_key", [248], [286], plain(kind::SYSTEM, args0()).and_text(1), [];
+    /// keyctl(command, …).
+    KEYCTL = 80, "keyctl", [250], [288], plain(kind::SYSTEM, args2(0, 1)), ["command", "key"];
+    /// sethostname(name, length).
+    SETHOSTNAME = 81, "sethostname", [170], [74], plain(kind::SYSTEM, args1(1)).and_text(0), ["length"];
+    /// setdomainname(name, length).
+    SETDOMAINNAME = 82, "setdomainname", [171], [121], plain(kind::SYSTEM, args1(1)).and_text(0), ["length"];
+    /// settimeofday(time, zone).
+    SETTIMEOFDAY = 83, "settimeofday", [164], [79], plain(kind::SYSTEM, args0()), [];
+    /// stime(time): i386 only.
+    STIME = 84, "stime", [], [25], plain(kind::SYSTEM, args0()), [];
+    /// clock_settime(clock, time).
+    CLOCK_SETTIME = 85, "clock_settime", [227], [264, 404], plain(kind::SYSTEM, args1(0)), ["clock"];
+    /// swapon(path, flags).
+    SWAPON = 86, "swapon", [167], [87], on(kind::SYSTEM, path(0), args1(1)), ["flags"];
+    /// swapoff(path).
+    SWAPOFF = 87, "swapoff", [168], [115], on(kind::SYSTEM, path(0), args0()), [];
+    /// reboot(magic, magic, command, argument).
+    REBOOT = 88, "reboot", [169], [88], plain(kind::SYSTEM, args1(2)), ["command"];
+    /// quotactl(command, device, id, address).
+    QUOTACTL = 89, "quotactl", [179], [131], on(kind::SYSTEM, path(1), args2(0, 2)), ["command", "id"];
+    /// acct(path).
+    ACCT = 90, "acct", [163], [51], on(kind::SYSTEM, path(0), args0()), [];
+    /// iopl(level).
+    IOPL = 91, "iopl", [172], [110], plain(kind::SYSTEM, args1(0)), ["level"];
+    /// ioperm(from, number, on).
+    IOPERM = 92, "ioperm", [173], [101], plain(kind::SYSTEM, args3(0, 1, 2)), ["from", "number", "on"];
+    /// fanotify_init(flags, event flags).
+    FANOTIFY_INIT = 93, "fanotify_init", [300], [338], plain(kind::SYSTEM, args2(0, 1)), ["flags", "event_flags"];
+    /// io_uring_setup(entries, parameters).
+    IO_URING_SETUP = 94, "io_uring_setup", [425], [425], plain(kind::IO_URING, args1(0)), ["entries"];
+    /// fsmount(fd, flags, attributes).
+    FSMOUNT = 95, "fsmount", [432], [432], plain(kind::MOUNT, args2(0, 1)), ["fd", "flags"];
+    /// open_tree(dirfd, path, flags): only when it clones.
+    OPEN_TREE = 96, "open_tree", [428], [428], on(kind::MOUNT, at(0), args1(2)), ["flags"];
+    /// fsopen(type, flags).
+    FSOPEN = 97, "fsopen", [430], [430], plain(kind::MOUNT, args1(1)).and_text(0), ["flags"];
+    /// fallocate as i386 calls it: offset and length are pairs.
+    FALLOCATE32 = 98, "fallocate", [], [324], on(kind::TRUNCATE, fd(0), args3(1, 2 | PAIR, 4 | PAIR)), ["mode", "offset", "length"];
+    /// umount(target): i386 only.
+    UMOUNT_OLD = 99, "umount", [], [22], on(kind::MOUNT, path(0), args0()), [];
+}

@@ -1,0 +1,110 @@
+//! How the record of a call is made of its arguments, and the words that the table of calls is written in.
+//!
+//! Not for: which calls there are (`super::rows`).
+
+/// No argument.
+pub const NO: u8 = 0xff;
+/// On an argument index: i386 passes the 64-bit value in two arguments, the low half first.
+pub const PAIR: u8 = 0x10;
+/// Most plain arguments that a record carries.
+pub const ARGS_MAX: usize = 4;
+
+/// What a call acts on, and which arguments say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Place {
+    /// One of [`place`].
+    pub what: u8,
+    /// Index of the (first) argument.
+    pub at: u8,
+}
+
+/// Values of [`Place::what`].
+pub mod place {
+    /// Nothing.
+    pub const NONE: u8 = 0;
+    /// A path, relative to the working directory.
+    pub const PATH: u8 = 1;
+    /// A directory descriptor, and in the next argument a path that is relative to it.
+    pub const AT: u8 = 2;
+    /// An open file.
+    pub const FD: u8 = 3;
+}
+
+/// How the record of a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Shape {
+    /// Kind of the record; 0 when the operation has a handler of its own.
+    pub kind: u16,
+    /// What it acts on.
+    pub first: Place,
+    /// Where to, or what else.
+    pub second: Place,
+    /// Index of an argument that is a string and no path, or [`NO`].
+    pub text: u8,
+    /// Indices of the plain arguments, [`NO`] where there are fewer; see [`PAIR`].
+    pub args: [u8; ARGS_MAX],
+}
+
+impl Shape {
+    /// Of an operation with a handler of its own.
+    pub const OWN: Self = Self { kind: 0, first: NOTHING, second: NOTHING, text: NO, args: [NO; ARGS_MAX] };
+
+    /// Whether user memory must be read at entry, before another thread can change it.
+    #[must_use]
+    pub const fn has_path(&self) -> bool {
+        matches!(self.first.what, place::PATH | place::AT) || matches!(self.second.what, place::PATH | place::AT)
+    }
+}
+
+const NOTHING: Place = Place { what: place::NONE, at: NO };
+
+pub(super) const fn path(at: u8) -> Place {
+    Place { what: place::PATH, at }
+}
+
+pub(super) const fn at(at: u8) -> Place {
+    Place { what: place::AT, at }
+}
+
+pub(super) const fn fd(at: u8) -> Place {
+    Place { what: place::FD, at }
+}
+
+/// A call that acts on one place.
+pub(super) const fn on(kind: u16, first: Place, args: [u8; ARGS_MAX]) -> Shape {
+    Shape { kind, first, second: NOTHING, text: NO, args }
+}
+
+/// A call that acts on two places.
+pub(super) const fn two(kind: u16, first: Place, second: Place, args: [u8; ARGS_MAX]) -> Shape {
+    Shape { kind, first, second, text: NO, args }
+}
+
+/// A call with plain arguments only.
+pub(super) const fn plain(kind: u16, args: [u8; ARGS_MAX]) -> Shape {
+    on(kind, NOTHING, args)
+}
+
+impl Shape {
+    pub(super) const fn and_text(self, text: u8) -> Self {
+        Self { text, ..self }
+    }
+}
+
+pub(super) const fn args0() -> [u8; ARGS_MAX] {
+    [NO; ARGS_MAX]
+}
+
+pub(super) const fn args1(a: u8) -> [u8; ARGS_MAX] {
+    [a, NO, NO, NO]
+}
+
+pub(super) const fn args2(a: u8, b: u8) -> [u8; ARGS_MAX] {
+    [a, b, NO, NO]
+}
+
+pub(super) const fn args3(a: u8, b: u8, c: u8) -> [u8; ARGS_MAX] {
+    [a, b, c, NO]
+}

@@ -1,0 +1,88 @@
+//! A system call that is told by its arguments: what it acted on, where to, and the plain arguments by name.
+//!
+//! Not for: calls whose record says more than their arguments (open, exec, connect).
+
+use super::{FileId, Kind, Path, Text};
+use agentmon_common::syscalls::{ARG_NAMES, ARGS_MAX};
+
+/// What a call acted on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Target {
+    /// The file's path: the kernel's where the program gave a descriptor, else joined from what it wrote.
+    pub path: Path,
+    /// The path the program gave; empty where it gave a descriptor.
+    pub asked: Text,
+    /// With [`super::flags::CHANGED`]: what stood there when the call began.
+    pub at_enter: Option<Text>,
+}
+
+/// A call told by its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Which kind of operation it is.
+    pub kind: Kind,
+    /// One of `agentmon_common::syscalls::op`.
+    pub op: u8,
+    /// Plain arguments as given; named by [`Call::args`].
+    pub args: [u64; ARGS_MAX],
+    /// The open file it acted on; zero when the program gave a path.
+    pub file: FileId,
+    /// What it acted on; empty for a call that acts on no file.
+    pub target: Target,
+    /// Where to, or what else: the new name of a rename or link, the source of a mount.
+    pub second: Option<Target>,
+    /// A string that is no path: what a symbolic link points to, the name of an attribute, the type of a file system.
+    pub text: Option<Text>,
+}
+
+/// A plain argument, as people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A length, an offset, a number of something.
+    Count(u64),
+    /// An id; -1 where the call means "unchanged" or "none".
+    Id(i32),
+    /// Permission bits.
+    Octal(u32),
+    /// Bits, requests and commands.
+    Hex(u64),
+}
+
+impl std::fmt::Display for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Octal(mode) => write!(f, "0{mode:o}"),
+            Self::Hex(bits) => write!(f, "{bits:#x}"),
+        }
+    }
+}
+
+impl Call {
+    /// The plain arguments with their names, as people write them.
+    pub fn shown_args(&self) -> impl Iterator<Item = (&'static str, Argument)> {
+        self.args().map(|(name, value)| {
+            let argument = match name {
+                "length" | "offset" | "size" | "segments" | "entries" | "number" => Argument::Count(value),
+                // fallocate calls its flags a mode; so are they.
+                "mode" if self.kind == Kind::Truncate => Argument::Hex(value & 0xffff_ffff),
+                "mode" => Argument::Octal(value as u32),
+                "flags" | "file_flags" | "request" | "protection" | "device" | "event_flags" => Argument::Hex(value & 0xffff_ffff),
+                _ => Argument::Id(value as i32),
+            };
+            (name, argument)
+        })
+    }
+
+    /// The plain arguments with their names, as given.
+    pub fn args(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ARG_NAMES[usize::from(self.op)].iter().copied().zip(self.args)
+    }
+
+    /// A plain argument by its name.
+    #[must_use]
+    pub fn arg(&self, name: &str) -> Option<u64> {
+        self.args().find(|(named, _)| *named == name).map(|(_, value)| value)
+    }
+}

@@ -1,0 +1,130 @@
+//! Calls that are told by their arguments: OCSF classes 1001 (files), 1007 (reaching into processes), 1002 (kernel
+//! modules) and 1003 (the kernel's own settings).
+//!
+//! Not for: open, exec, connect and what else has a shape of its own.
+
+use super::format::Class;
+use super::line::Line;
+use super::process_class::{actor, file_type, file_uid};
+use crate::event::{Argument, Call, Kind, Target};
+use crate::process::Operation;
+use agentmon_common::syscalls::op;
+
+/// OCSF `kernel.type_id`: System Call.
+const SYSTEM_CALL: u32 = 2;
+/// `S_IFDIR`.
+const DIRECTORY: u32 = 0o040_000;
+
+pub(super) fn class(call: &Call) -> Class {
+    let (uid, activity, activity_name) = match call.kind {
+        Kind::Rename => (1001, 5, None),
+        Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => (1001, 1, None),
+        Kind::Truncate | Kind::Map => (1001, 3, None),
+        Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags => (1001, 7, None),
+        Kind::Mount => match call.op {
+            op::UMOUNT | op::UMOUNT_OLD => (1001, 13, None),
+            op::CHROOT | op::PIVOT_ROOT => (1001, 99, Some("Change Root")),
+            _ => (1001, 12, None),
+        },
+        Kind::ProcessAccess => match call.op {
+            op::PROCESS_VM_WRITEV => (1007, 4, None),
+            op::PRLIMIT64 => (1007, 99, Some("Set Limit")),
+            _ => (1007, 3, None),
+        },
+        Kind::Module => (1002, if call.op == op::DELETE_MODULE { 2 } else { 1 }, None),
+        _ => (1003, 4, None),
+    };
+    Class { uid, activity, activity_name, status: None, users: false }
+}
+
+pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, call: &'e Call) {
+    actor(line, op);
+    match class(call).uid {
+        1001 => file(line, call),
+        1002 => {
+            line.json.object("driver");
+            file(line, call);
+            line.json.close();
+        }
+        1007 => {
+            line.json.object("process");
+            match call.arg("target_pid") {
+                Some(pid) => line.json.number("pid", pid as u32),
+                None => line.json.word("name", "?"),
+            }
+            line.json.close();
+        }
+        _ => {
+            line.json.object("kernel");
+            line.json.word("name", op.event.operation);
+            line.json.number("type_id", SYSTEM_CALL);
+            line.json.close();
+        }
+    }
+}
+
+fn file<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {
+    line.json.object("file");
+    match &call.text {
+        // A module that is removed is named by a string.
+        Some(name) if call.op == op::DELETE_MODULE => {
+            line.json.key("name");
+            line.basename(&name.bytes);
+        }
+        _ => line.file_path("path", &call.target.path),
+    }
+    let mode = if call.kind == Kind::Mkdir { DIRECTORY } else { call.file.mode };
+    line.json.number("type_id", file_type(mode));
+    file_uid(line, call.file);
+    line.json.close();
+    if let (Kind::Rename | Kind::Link, Some(second)) = (call.kind, &call.second) {
+        line.json.object("file_result");
+        line.file_path("path2", &second.path);
+        line.json.number("type_id", 0);
+        line.json.close();
+    }
+}
+
+pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {
+    asked(line, call);
+    if let Some(text) = call.text.as_ref().filter(|text| !text.is_empty()) {
+        line.text("text", "text", text);
+    }
+    if call.args().next().is_none() {
+        return;
+    }
+    line.json.object("args");
+    for (name, argument) in call.shown_args() {
+        match argument {
+            Argument::Count(count) => line.json.number(name, count),
+            Argument::Id(id) => {
+                line.json.key(name);
+                line.json.raw(itoa::Buffer::new().format(id));
+            }
+            Argument::Octal(_) | Argument::Hex(_) => line.json.plain(name, argument),
+        }
+    }
+    line.json.close();
+}
+
+fn asked<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {
+    if call.target != Target::default() {
+        differing(line, &call.target, "asked", "asked_at_enter");
+        line.trust(call.target.path.trust);
+    }
+    let Some(second) = &call.second else { return };
+    differing(line, second, "asked2", "asked2_at_enter");
+    // Names of a rename or link stand in `file_result`; a source has no place of its own.
+    if !matches!(call.kind, Kind::Rename | Kind::Link) && !second.path.bytes.is_empty() {
+        line.untrusted("source", "source", &second.path.bytes, second.path.bytes.len());
+    }
+}
+
+fn differing<'e>(line: &mut Line<'_, 'e>, target: &'e Target, asked: &'static str, at_enter: &'static str) {
+    if !target.asked.is_empty() && target.asked.bytes != target.path.bytes {
+        line.text(asked, asked, &target.asked);
+    }
+    if let Some(before) = &target.at_enter {
+        line.text(at_enter, at_enter, before);
+    }
+}
