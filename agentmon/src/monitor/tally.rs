@@ -1,4 +1,5 @@
-//! The engine's count of records: what came, what was lost where. Received + dropped + undecodable = produced, per kind.
+//! The engine's count of records: what came, what was lost where. Received + dropped + undecodable = produced, per kind, but
+//! for the canary's, which are counted by themselves.
 //!
 //! Not for: exporting (`crate::metrics`) or telling (`super::outputs`).
 
@@ -14,6 +15,8 @@ use agentmon_common::stats::probe;
 pub struct Tally {
     /// Records that became events, by kind number.
     pub received: [u64; kind::COUNT],
+    /// Records of the canary: received, and no agent's.
+    pub canary: u64,
     /// Records that could not be decoded, by kind number; those of no known kind at 0, which is none.
     pub undecodable: [u64; kind::COUNT],
     /// Records of agents that were no longer watched.
@@ -41,6 +44,11 @@ impl Tally {
     /// A record became an event.
     pub fn received(&mut self, kind: Kind) {
         self.received[kind as usize] += 1;
+    }
+
+    /// A record of the canary became an event.
+    pub fn canary(&mut self) {
+        self.canary += 1;
     }
 
     /// A record did not.
