@@ -5,12 +5,14 @@
 //! programs really interleave takes a kernel whose tracepoints can be preempted (Linux 7.0), or `preempt=full` for the
 //! task iterator.
 
-use agentmon::event::{Detail, Event};
+use agentmon::event::{AgentId, CgroupId, Detail, Event};
 use agentmon_common::record::kind;
 use agentmon_common::stats::{SLOTS, cause};
+use agentmon_tests::cgroup::Group;
 use agentmon_tests::maps::Slots;
 use agentmon_tests::watch::{AGENT, Watch};
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 /// Boot time of the claims written here, in nanoseconds: long ago.
@@ -89,18 +91,30 @@ fn a_record_that_finds_no_slot_is_counted_as_dropped_by_kind() {
 /// each record must be its own process's, from end to end. Where nothing interleaves, all records are of the first slot.
 #[test]
 fn records_of_programs_that_share_a_cpu_are_not_mixed() {
-    const ROUNDS: u32 = 20;
     let mut watch = Watch::idle(STIMULUS, RING);
+    // Another agent keeps the pair attached, so that watching begins and ends in no time.
+    let other = Group::new("other");
+    let id = CgroupId(std::fs::metadata(other.path()).expect("a cgroup").ino());
+    watch.sensor.watch(AgentId(2), || vec![id]).expect("the other agent");
     watch.drain();
     watch.watch(AGENT);
+    let mut idle = watch.begin(&["agent"]);
+    idle.until("ready");
     let flood = watch.begin(&["flood", "4", "20000"]);
-    for _ in 0..ROUNDS {
-        // One record of the iterator for each process there is.
-        watch.sensor.unwatch(AGENT).expect("the end of watching");
-        watch.watch(AGENT);
-        watch.collect();
-    }
-    assert_eq!(flood.finish().of("done").count(), 1);
+    let rounds = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| flood.finish());
+        let mut rounds = 0;
+        while !flood.is_finished() {
+            // One record of the iterator for each process there is.
+            watch.sensor.unwatch(AGENT).expect("the end of watching");
+            watch.watch(AGENT);
+            watch.collect();
+            rounds += 1;
+        }
+        assert_eq!(flood.join().expect("the flood").of("done").count(), 1);
+        rounds
+    });
+    let _ = idle.finish();
     watch.sync();
     let (mut unlinks, mut seen) = (0, 0);
     for event in watch.events() {
@@ -119,7 +133,7 @@ fn records_of_programs_that_share_a_cpu_are_not_mixed() {
         }
     }
     println!("{unlinks} unlinks, {seen} processes seen; records by slot of their CPU: {:?}", slots_used(watch.events()));
-    assert!(unlinks > 0 && seen >= ROUNDS, "{unlinks} unlinks, {seen} processes seen");
+    assert!(unlinks > 0 && seen >= rounds, "{unlinks} unlinks, {seen} processes seen in {rounds} rounds");
     watch.check_order();
     watch.check_released();
 }
