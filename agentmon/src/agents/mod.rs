@@ -19,6 +19,9 @@ use std::time::SystemTime;
 /// The name of the cgroup, below the mount, in which `agentmon run` makes those of its agents.
 pub const SLICE: &str = "agentmon.slice";
 
+/// The number of the canary, which is no agent and in no register.
+pub const CANARY: AgentId = AgentId(u16::MAX as u32);
+
 /// What an agent is doing, as far as agentmon knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -118,11 +121,11 @@ impl Register {
         (id, errors)
     }
 
-    /// A number that no agent has, between 1 and what the kernel's table of members can hold (16 bits). Numbers of agents
-    /// that are gone are used again only when all others were.
+    /// A number that no agent has, between 1 and what the kernel's table of members can hold (16 bits), less the canary's.
+    /// Numbers of agents that are gone are used again only when all others were.
     fn free_id(&mut self) -> AgentId {
         loop {
-            self.last = self.last % u32::from(u16::MAX) + 1;
+            self.last = self.last % (CANARY.0 - 1) + 1;
             if !self.entries.contains_key(&AgentId(self.last)) {
                 return AgentId(self.last);
             }

@@ -4,6 +4,7 @@
 
 mod control;
 mod demo;
+mod doctor;
 mod errors;
 mod node;
 mod rules;
@@ -32,6 +33,7 @@ Try it:  sudo agentmon run --demo";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done          1  failed          2  wrong usage, configuration or rules          3  no such agent
+  4  doctor: a probe reports nothing
   run: the status of COMMAND (128 + N when signal N ended it, 137 for the breaker's kill);
        125 agentmon itself failed, 126 COMMAND cannot be executed, 127 COMMAND not found
 
@@ -53,6 +55,11 @@ enum Verb {
     Freeze(control::Target),
     /// Let a frozen agent go on.
     Thaw(control::Target),
+    /// Find out what the kernel of this host lets agentmon see.
+    Doctor(doctor::Doctor),
+    /// The canary's helper.
+    #[command(hide = true)]
+    Canary(doctor::Helper),
     /// Look at the rules.
     Rules(rules::Rules),
 }
@@ -68,6 +75,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Verb::Kill(target) => target.apply(crate::response::Command::Kill),
         Verb::Freeze(target) => target.apply(crate::response::Command::Freeze),
         Verb::Thaw(target) => target.apply(crate::response::Command::Thaw),
+        Verb::Doctor(verb) => verb.run(),
+        Verb::Canary(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
     };
     errors::exit(done, errors::FAILED)

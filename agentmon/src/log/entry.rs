@@ -121,6 +121,11 @@ pub enum Lifecycle<'a> {
         /// Why: `SIGTERM`, `command ended`.
         reason: &'a str,
     },
+    /// The canary found other hooks blind than before.
+    Hooks {
+        /// System calls and kinds that were done and not reported; empty: all report again.
+        blind: &'a [&'static str],
+    },
     /// Configuration and rules were read again.
     Reload {
         /// Digest of the rules now loaded.

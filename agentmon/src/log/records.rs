@@ -90,8 +90,13 @@ impl Format {
             Lifecycle::Start { .. } => (3, None, "monitor.start", None),
             Lifecycle::Stop { .. } => (4, None, "monitor.stop", None),
             Lifecycle::Reload { error, .. } => (99, Some("Reload"), "monitor.reload", *error),
+            Lifecycle::Hooks { .. } => (99, Some("Hooks"), "monitor.hooks", None),
         };
-        let (severity, status) = if error.is_some() { (3, 2) } else { (1, 1) };
+        let (severity, status) = match life {
+            Lifecycle::Hooks { blind } if !blind.is_empty() => (4, 2),
+            _ if error.is_some() => (3, 2),
+            _ => (1, 1),
+        };
         let head = Head { class: 6002, activity, activity_name, severity, status, ..own(self.clock.epoch_ns(timestamp_ns)) };
         start(&mut line, &head, &self.envelope, id, code, Profiles::default());
         line.json.raw(concat!(",\"app\":{\"name\":\"agentmon\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"));
@@ -103,6 +108,14 @@ impl Format {
             Lifecycle::Start { rules_digest, rules } | Lifecycle::Reload { rules_digest, rules, .. } => {
                 line.json.string("rules_digest", rules_digest, NAME_MAX);
                 line.json.number("rules", *rules);
+            }
+            Lifecycle::Hooks { blind } => {
+                line.json.list("blind");
+                for operation in *blind {
+                    line.json.separate();
+                    line.json.quoted(operation);
+                }
+                line.json.close_list();
             }
             Lifecycle::Stop { reason } => line.json.string("reason", reason, SENTENCE_MAX),
         }

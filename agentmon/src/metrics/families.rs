@@ -67,6 +67,9 @@ families! {
     LOG_ERRORS = Counter, "agentmon_log_errors_total", [], "Errors while writing or rotating the event log.";
     PROGRAMS_ATTACHED = Gauge, "agentmon_bpf_programs_attached", [], "BPF programs that are attached.";
     PROGRAMS_EXPECTED = Gauge, "agentmon_bpf_programs_expected", [], "BPF programs that should be attached now.";
+    HOOK_OK = Gauge, "agentmon_hook_ok", ["kind"], "Whether the probes reported what the canary did of this kind: 1 yes, 0 they are blind.";
+    CANARY_TIME = Gauge, "agentmon_canary_last_flight_timestamp_seconds", [], "When the canary last flew; 0 never.";
+    CANARY_EVENTS = Counter, "agentmon_canary_events_total", [], "Events of the canary; they are in no other count and not in the log.";
     RULES_LOADED = Gauge, "agentmon_rules_loaded", [], "Rules in force.";
     RULES_SKIPPED = Gauge, "agentmon_rules_skipped", [], "Rule files of which something was left out because of a mistake.";
     RULES_INFO = Gauge, "agentmon_rules_info", ["digest"], "Digest of the rules in force; always 1.";

@@ -65,6 +65,12 @@ pub struct Metrics {
     pub programs_attached: IntGauge,
     /// `bpf_programs_expected`
     pub programs_expected: IntGauge,
+    /// `hook_ok`, by kind
+    pub hook_ok: IntGaugeVec,
+    /// `canary_last_flight_timestamp_seconds`
+    pub canary_time: IntGauge,
+    /// `canary_events_total`
+    pub canary_events: IntCounter,
     /// `rules_loaded`
     pub rules_loaded: IntGauge,
     /// `rules_skipped`
@@ -119,6 +125,9 @@ impl Metrics {
             log_errors: maker.counter(&families::LOG_ERRORS)?,
             programs_attached: maker.gauge(&families::PROGRAMS_ATTACHED)?,
             programs_expected: maker.gauge(&families::PROGRAMS_EXPECTED)?,
+            hook_ok: maker.gauges(&families::HOOK_OK)?,
+            canary_time: maker.gauge(&families::CANARY_TIME)?,
+            canary_events: maker.counter(&families::CANARY_EVENTS)?,
             rules_loaded: maker.gauge(&families::RULES_LOADED)?,
             rules_skipped: maker.gauge(&families::RULES_SKIPPED)?,
             processes: maker.gauge(&families::PROCESSES)?,

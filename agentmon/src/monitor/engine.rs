@@ -3,6 +3,7 @@
 //! It owns every stage's state, so that nothing is locked, and never waits for the log, the screen or the network. Not
 //! for: what a stage does; what follows a verdict stands in `super::verdict`.
 
+use super::canary::CanaryEye;
 use super::clock::{boot_ns, wall_clock};
 use super::escaped;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
@@ -11,7 +12,7 @@ use super::recorder::Recorder;
 use super::settings::Settings;
 use super::tally::Tally;
 use super::verdict::Verdicts;
-use crate::agents::{AgentCgroups, Entry, Register, State};
+use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Mount, WalkLimits};
 use crate::event::{AgentId, CgroupId, Detail, Event, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss};
@@ -63,6 +64,7 @@ pub struct Engine {
     outputs: Outputs,
     recorder: Recorder,
     tally: Tally,
+    canary: CanaryEye,
     matches: Vec<Match>,
     /// Boot time of the last event.
     last_event_ns: u64,
@@ -88,6 +90,7 @@ impl Engine {
             outputs,
             recorder,
             tally: Tally::default(),
+            canary: CanaryEye::default(),
             matches: Vec::new(),
             last_event_ns: 0,
             next_tick: Instant::now(),
@@ -155,6 +158,11 @@ impl Engine {
     /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
     fn event(&mut self, event: &Event) {
         self.last_event_ns = event.timestamp_ns;
+        if event.agent == CANARY {
+            self.tally.canary();
+            self.canary.saw(event);
+            return;
+        }
         self.tally.received(event.kind());
         self.table.apply(event);
         self.revive(event);
@@ -217,6 +225,13 @@ impl Engine {
             Message::EndOutside { agent, reply } => drop(reply.send(self.end_outside(agent))),
             Message::IsSettled(reply) => drop(reply.send(self.verdicts.all_reported())),
             Message::Report(report) => self.report(&report),
+            Message::BeginCanary { cgroups, reply } => drop(reply.send(self.begin_canary(&cgroups))),
+            Message::Sightings(reply) => drop(reply.send(self.canary.sightings())),
+            Message::EndCanary(reply) => {
+                self.stop_watching(CANARY);
+                let _ = reply.send(self.canary.sightings());
+            }
+            Message::CanaryFindings(findings) => self.canary.tell(&findings, &mut self.outputs, &self.recorder),
             Message::ReopenLog(reply) => {
                 self.outputs.reopen();
                 let _ = reply.send(());
@@ -257,6 +272,16 @@ impl Engine {
                 Err(error.into())
             }
         }
+    }
+
+    fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
+        self.canary.begin();
+        let watched = self.sensor.watch(CANARY, || list(cgroups));
+        self.update_probes();
+        if watched.is_err() {
+            self.stop_watching(CANARY);
+        }
+        Ok(watched?)
     }
 
     /// By the kernel's list: the record of a move may still be on its way.

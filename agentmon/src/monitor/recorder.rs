@@ -4,6 +4,7 @@
 
 use super::tally::Tally;
 use crate::agents::Register;
+use crate::canary::{Findings, Sight};
 use crate::event::Kind;
 use crate::log::Counters;
 use crate::metrics::serve::Health;
@@ -89,12 +90,26 @@ impl Recorder {
         set_total(&self.metrics.processes_evicted, table.evicted());
     }
 
+    /// What the canary found, by kind. A kind that cannot be done on this host has no value.
+    pub fn hooks(&self, findings: &Findings) {
+        for kind in Kind::ALL {
+            match findings.of(kind) {
+                Some(Sight::Seen) => self.metrics.hook_ok.with_label_values(&[kind.name()]).set(1),
+                Some(Sight::Blind) => self.metrics.hook_ok.with_label_values(&[kind.name()]).set(0),
+                Some(Sight::Impossible) | None => {}
+            }
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.metrics.canary_time.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    }
+
     /// Records received and lost.
     pub fn tally(&self, tally: &Tally) {
         for kind in Kind::ALL {
             set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
             set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
         }
+        set_total(&self.metrics.canary_events, tally.canary);
         set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);

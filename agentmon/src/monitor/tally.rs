@@ -1,4 +1,5 @@
-//! The engine's count of records: what came, what was lost where. Received + dropped = produced, per kind.
+//! The engine's count of records: what came, what was lost where. Received + dropped = produced, per kind, but for the
+//! canary's, which are counted by themselves.
 //!
 //! Not for: exporting (`crate::metrics`) or telling (`super::outputs`).
 
@@ -13,6 +14,8 @@ use agentmon_common::record::kind;
 pub struct Tally {
     /// Records that became events, by kind number.
     pub received: [u64; kind::COUNT],
+    /// Records of the canary: received, and no agent's.
+    pub canary: u64,
     /// Records that could not be decoded.
     pub undecodable: u64,
     /// Records of agents that were no longer watched.
@@ -37,6 +40,11 @@ impl Tally {
     /// A record became an event.
     pub fn received(&mut self, kind: Kind) {
         self.received[kind as usize] += 1;
+    }
+
+    /// A record of the canary became an event.
+    pub fn canary(&mut self) {
+        self.canary += 1;
     }
 
     /// A record did not.

@@ -2,6 +2,8 @@
 //!
 //! Not for: loading and attaching (`super`).
 
+use crate::event::Kind;
+
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -20,6 +22,43 @@ pub enum Presence {
     WhileWatching,
     /// Run for each agent that begins to be watched, and for each that is watched no more.
     OnWatch,
+}
+
+/// Where the events of a kind come from, and what that cannot see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The kernel's hooks.
+    pub hooks: &'static str,
+    /// What passes by them.
+    pub blind_to: &'static str,
+}
+
+const CALLS: &str = "tp_btf sys_exit, sys_enter";
+const BY_PATH: Source = Source { hooks: CALLS, blind_to: "the file behind a path: links in it are not followed; io_uring" };
+const BY_CALL: Source = Source { hooks: CALLS, blind_to: "nothing known of" };
+
+/// The source of a kind.
+#[must_use]
+pub const fn source(kind: Kind) -> Source {
+    match kind {
+        Kind::Exec => Source {
+            hooks: "tp_btf sched_process_exec; failures: sys_exit",
+            blind_to: "code that is loaded without exec (mmap, an interpreter's)",
+        },
+        Kind::Fork => Source { hooks: "tp_btf sched_process_fork", blind_to: "threads" },
+        Kind::Exit => Source { hooks: "tp_btf sched_process_exit", blind_to: "nothing known of" },
+        Kind::Open => Source { hooks: CALLS, blind_to: "io_uring; descriptors received over a socket; what is read and written" },
+        Kind::Connect => Source { hooks: CALLS, blind_to: "io_uring" },
+        Kind::CgroupLeave | Kind::CgroupJoin => {
+            Source { hooks: "tp_btf cgroup_attach_task, sched_process_fork", blind_to: "nothing known of" }
+        }
+        Kind::ProcessSeen => Source { hooks: "iter task", blind_to: "nothing known of" },
+        Kind::Map => Source { hooks: CALLS, blind_to: "what is written through the mapping; i386's old mmap" },
+        Kind::IoUring => Source { hooks: CALLS, blind_to: "what is asked of a ring once it is set up" },
+        Kind::Unlink | Kind::Rename | Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => BY_PATH,
+        Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::Mount => BY_PATH,
+        Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System => BY_CALL,
+    }
 }
 
 /// One probe.
