@@ -3,7 +3,7 @@
 //! Not for: what a file holds or who may use it (`attributes`).
 
 use crate::calls::Arg::{Bad, Dir, Is, Path as At, Raw, Text, To, Untouched, UntouchedTo};
-use crate::calls::Calls;
+use crate::calls::{Calls, Want};
 use crate::files::directory;
 use crate::numbers::Abi;
 use crate::sys::{AT_FDCWD, below, bytes};
@@ -107,12 +107,26 @@ fn nodes(calls: Calls, dir: &Path, base: i64) {
     calls.fails("mkdirat", libc::EBADF, &[Dir(0x7fff_ffff), At(b"x"), Is("mode", 0)]);
     calls.fails("mknod", libc::EEXIST, &[At(b"fifo"), Is("mode", fifo), Is("device", 0)]);
     calls.fails("mknodat", libc::ENOENT, &[Dir(base), At(b"no/where"), Is("mode", device), null]);
+    too_long(calls);
     for bad in bad_pointers() {
         calls.fails("mkdir", libc::EFAULT, &[Bad(bad), Is("mode", 0o700)]);
         calls.fails("mkdirat", libc::EFAULT, &[Dir(base), Bad(bad), Is("mode", 0o700)]);
         calls.fails("mknod", libc::EFAULT, &[Bad(bad), Is("mode", fifo), Is("device", 0)]);
         calls.fails("mknodat", libc::EFAULT, &[Dir(base), Bad(bad), Is("mode", fifo), Is("device", 0)]);
     }
+}
+
+/// A byte more than a path may have: the rest is cut, and said to be.
+fn too_long(calls: Calls) {
+    if calls.0 != Abi::Native {
+        return;
+    }
+    let long = [b"/".to_vec(), vec![b'n'; 4095]].concat();
+    let cut = &long[..4095];
+    let told = |truth: crate::truth::Truth| truth.bytes("asked", cut).bytes("path", cut).with("truncated", true);
+    calls.tell("mkdir", &[At(&long), Is("mode", 0)], Want::Fails(libc::ENAMETOOLONG), told);
+    let told = |truth: crate::truth::Truth| truth.with("truncated", false);
+    calls.tell("mkdir", &[At(cut), Is("mode", 0)], Want::Fails(libc::ENAMETOOLONG), told);
 }
 
 /// The table has them too; `unlinks` says more of them.
