@@ -8,6 +8,7 @@ pub mod launch;
 pub mod lifeline;
 pub mod resolve;
 pub mod session;
+pub mod user;
 
 use crate::cgroup::{Cgroup, CgroupError, Mark};
 use crate::event::{AgentId, CgroupId};
@@ -27,7 +28,7 @@ pub const CANARY: AgentId = AgentId(u16::MAX as u32);
 pub enum State {
     /// Its processes run.
     Running,
-    /// Frozen by agentmon.
+    /// All of them are frozen.
     Frozen,
     /// Killed by agentmon.
     Killed,
@@ -68,6 +69,13 @@ impl AgentCgroups {
     #[must_use]
     pub fn roots(&self) -> &[Cgroup] {
         &self.roots
+    }
+
+    /// Frozen when all of them are, else running; what is gone or cannot be read does not count. `None`: nothing does.
+    #[must_use]
+    pub fn state(&self) -> Option<State> {
+        let known = self.roots.iter().filter_map(|cgroup| cgroup.frozen().ok());
+        known.reduce(|all, frozen| all && frozen).map(|frozen| if frozen { State::Frozen } else { State::Running })
     }
 
     /// Whether a living process is in any of them. What cannot be read counts as populated.

@@ -51,7 +51,7 @@ pub enum CanaryError {
 pub async fn run(monitor: &Monitor, mount: &Mount) -> Result<Findings, CanaryError> {
     let place = Place::new()?;
     let args = ["canary".into(), place.0.clone().into_os_string()];
-    let prepared = launch::prepare(mount, NAME, OsStr::new("/proc/self/exe"), &args)?;
+    let prepared = launch::prepare(mount, NAME, OsStr::new("/proc/self/exe"), &args, None)?;
     monitor.begin_canary(prepared.cgroups().clone())?;
     let flown = fly(monitor, prepared).await;
     let sightings = monitor.end_canary()?;

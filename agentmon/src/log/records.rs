@@ -2,12 +2,13 @@
 //!
 //! Not for: operations of an agent (`super::format`).
 
-use super::entry::{BreakerView, FindingView, Lifecycle, Loss, ProcessRef, WriteGap};
+use super::entry::{BreakerView, FindingView, Lifecycle, Loss, ProcessRef, StateView, WriteGap};
 use super::format::{Envelope, Format, Id, Profiles, agent};
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
 use super::process_class::identity;
 use super::security;
 use super::writer::Segment;
+use crate::agents::State;
 use crate::response::Command;
 use std::ops::Range;
 
@@ -79,6 +80,26 @@ impl Format {
         target(&mut line, breaker);
         unmapped(&mut line, &head);
         outcome(&mut line, breaker);
+        line.json.raw("}}\n");
+    }
+
+    /// Appends the record of an agent that somebody else froze or let go on. An agent that was to stand still and runs is
+    /// the graver of the two.
+    pub fn state(&mut self, found: &StateView<'_>, out: &mut Vec<u8>) {
+        let id = Id::Sequence(self.take_sequence());
+        let mut line = Line::new(out, LIMITS);
+        let (activity_name, severity) = if found.state == State::Frozen { ("Freeze", 1) } else { ("Thaw", 3) };
+        let epoch_ns = self.clock.epoch_ns(found.timestamp_ns);
+        let head = Head { class: 6002, activity: 99, activity_name: Some(activity_name), severity, ..own(epoch_ns) };
+        start(&mut line, &head, &self.envelope, id, "agent.state", Profiles { agent: true, ..Profiles::default() });
+        agent(&mut line, found.agent);
+        line.json.object("app");
+        line.json.string("name", &found.agent.name, NAME_MAX);
+        line.json.close();
+        unmapped(&mut line, &head);
+        line.json.word("state", found.state.name());
+        line.json.word("state_before", found.before.name());
+        line.json.string("cgroup", found.cgroup, SENTENCE_MAX);
         line.json.raw("}}\n");
     }
 

@@ -15,8 +15,9 @@ use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Mount, WalkLimits};
 use crate::event::{AgentId, CgroupId, Detail, Event, decode};
-use crate::log::{Counters, Host, Lifecycle, Loss};
+use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
+use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
 use crate::sensor::Sensor;
@@ -290,6 +291,7 @@ impl Engine {
         let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
         let left = outside.len();
         if left > 0 {
+            let outside = outside.iter().map(Outsider::key).collect();
             let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
             self.register.set_state(agent, state, SystemTime::now());
         }
@@ -348,13 +350,17 @@ impl Engine {
         }
     }
 
-    /// What somebody froze or thawed by hand.
+    /// What somebody else froze or thawed. An order of ours that is still being verified is not that.
     fn see_states(&mut self) {
-        let frozen = |entry: &Entry| entry.cgroups.roots().iter().all(|root| root.frozen().unwrap_or(false));
-        let living = self.register.iter().filter(|entry| entry.state != State::Killed);
-        let states: Vec<(AgentId, State)> =
-            living.map(|entry| (entry.agent.id, if frozen(entry) { State::Frozen } else { State::Running })).collect();
-        for (agent, state) in states {
+        let settled = |entry: &&Entry| entry.state != State::Killed && !self.verdicts.is_ordered(entry.agent.id);
+        let look = |entry: &Entry| Some((entry.agent.id, entry.cgroups.state().filter(|state| *state != entry.state)?));
+        let changed: Vec<(AgentId, State)> = self.register.iter().filter(settled).filter_map(look).collect();
+        for (agent, state) in changed {
+            let Some(entry) = self.register.get(agent) else { continue };
+            let root = entry.cgroups.roots().first();
+            let cgroup = root.map(|root| self.mount.relative(root).display().to_string()).unwrap_or_default();
+            let before = entry.state;
+            self.outputs.state(&StateView { timestamp_ns: boot_ns(), agent: &entry.agent, state, before, cgroup: &cgroup });
             self.register.set_state(agent, state, SystemTime::now());
         }
     }

@@ -136,6 +136,25 @@ impl Members {
         }
         Ok(members)
     }
+
+    /// The first of them with this process id or one above it, on its page of the table or the next: read in
+    /// microseconds, where the whole table takes milliseconds.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn next(&self, agent: AgentId, pid: u32) -> Result<Option<u32>, SensorError> {
+        let (page, at) = (pid / MEMBERS_PER_PAGE as u32, pid as usize % MEMBERS_PER_PAGE);
+        for (page, at) in [(page, at), (page + 1, 0)] {
+            if page >= self.0.len() {
+                break;
+            }
+            let owners = self.0.get(&page, 0).map_err(map_error("AM_MEMBERS"))?;
+            if let Some(found) = owners[at..].iter().position(|owner| u32::from(*owner) == agent.0) {
+                return Ok(Some(page * MEMBERS_PER_PAGE as u32 + (at + found) as u32));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The loaded probes. Dropping it detaches them.

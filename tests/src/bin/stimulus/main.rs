@@ -24,6 +24,7 @@ mod system;
 mod truth;
 mod unlinks;
 mod unreadable;
+mod unruly;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -85,6 +86,13 @@ fn main() -> ExitCode {
         "threads" => scope::threads(text(0)),
         "agent" => scope::agent(),
         "zombie" => scope::zombie(),
+        "chain" => unruly::chain(dir, text(1)),
+        "take-foreground" => unruly::take_foreground(dir),
+        "stop-group" => unruly::stop_group(dir),
+        "fill-output" => unruly::fill_output(dir),
+        "chatter" => unruly::chatter(dir),
+        "programs" => unruly::programs(dir, number(1), number(2)),
+        "look" => unruly::look(dir, number(1)),
         _ => {
             eprintln!("stimulus: unknown mode {mode}");
             return ExitCode::from(2);
