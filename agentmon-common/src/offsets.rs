@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Value of an optional member that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// How one member is found in BTF.
+/// How one member is found in BTF. A member of a kernel that lacks it stays [`ABSENT`] when no probe must have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Structure, without `struct`.
@@ -18,10 +18,21 @@ pub struct Member {
     pub path: &'static str,
     /// Where the offset goes in [`Offsets`]: the index of the `u32`.
     pub index: usize,
+    /// Whether only some kinds of events need it: without it those are missed, and all else works.
+    pub optional: bool,
+}
+
+macro_rules! is_optional {
+    () => {
+        false
+    };
+    (optional) => {
+        true
+    };
 }
 
 macro_rules! members {
-    ($($field:ident = $of:literal . $path:literal),* $(,)?) => {
+    ($($(#[$optional:ident])? $field:ident = $of:literal . $path:literal),* $(,)?) => {
         /// Byte offsets of kernel members, in the running kernel.
         #[repr(C)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -37,7 +48,12 @@ macro_rules! members {
             pub const UNSET: Self = Self { $($field: ABSENT,)* };
             /// Every member, in the order of the fields.
             pub const MEMBERS: &'static [Member] = &[
-                $(Member { of: $of, path: $path, index: core::mem::offset_of!(Offsets, $field) / 4 },)*
+                $(Member {
+                    of: $of,
+                    path: $path,
+                    index: core::mem::offset_of!(Offsets, $field) / 4,
+                    optional: is_optional!($($optional)?),
+                },)*
             ];
         }
     };
@@ -58,6 +74,7 @@ members! {
     task_signal = "task_struct"."signal",
     task_exit_code = "task_struct"."exit_code",
     task_status = "task_struct"."thread_info.status",
+    #[optional] pid_numbers = "pid"."numbers",
     cred_uid = "cred"."uid",
     cred_euid = "cred"."euid",
     cred_suid = "cred"."suid",
@@ -89,6 +106,7 @@ members! {
     inode_mode = "inode"."i_mode",
     inode_nlink = "inode"."i_nlink",
     inode_sb = "inode"."i_sb",
+    #[optional] inode_private = "inode"."i_private",
     super_block_dev = "super_block"."s_dev",
     dentry_parent = "dentry"."d_parent",
     dentry_name = "dentry"."d_name.name",

@@ -3,7 +3,7 @@
 //! Everything is undone on drop. A test waits for its events by a marker: a failed open of a name nothing else opens.
 
 use crate::cgroup::Group;
-use crate::compare::{Fields, match_all};
+use crate::compare::{Fields, agrees, match_all};
 use crate::flat::flatten;
 use crate::run::{Run, Running};
 use agentmon::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
@@ -178,6 +178,9 @@ impl Watch {
             let once = run.truths.iter().any(|truth| truth["op"] == event["op"]);
             let extra = counted && once && pids.contains(&&event["pid"]) && !found.contains(&i);
             assert!(!extra, "an event of something that was not done: {event:?}");
+            let twice = event.contains_key("to_path") || event.contains_key("text");
+            let twice = twice && !found.contains(&i) && run.truths.iter().any(|truth| agrees(truth, event));
+            assert!(!twice, "an event of something that was done only once: {event:?}");
         }
         self.check_clean();
     }

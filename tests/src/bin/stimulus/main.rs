@@ -3,16 +3,24 @@
 //! `stimulus MODE [ARGUMENT…]`. The harness (`agentmon_tests::watch`) puts it into the watched cgroup before its first
 //! instruction. It knows nothing of agentmon: the tests compare. Not for: deciding whether something was seen.
 
+mod attributes;
+mod calls;
+mod changes;
 mod compat;
 mod exec;
 mod files;
+mod flips;
 mod hostile;
 mod identity;
+mod mounts;
 mod network;
+mod numbers;
 mod places;
 mod process;
+mod reach;
 mod scope;
 mod sys;
+mod system;
 mod truth;
 mod unlinks;
 mod unreadable;
@@ -55,6 +63,15 @@ fn main() -> ExitCode {
         "identities" => identity::all(),
         "identities-compat" => identity::compat(),
         "compat" => compat::all(dir),
+        "changes" => changes::all(dir),
+        "changes-unreadable" => changes::unreadable(dir),
+        "attributes" => attributes::all(dir),
+        "mounts" => mounts::all(dir),
+        "reach" => reach::all(dir),
+        "reach-unwanted" => reach::unwanted(dir),
+        "system" => system::all(dir),
+        "flip-first" => flips::all(dir, number(1), false),
+        "flip-second" => flips::all(dir, number(1), true),
         "unreadable" => unreadable::all(dir),
         "flip-once" => unreadable::flip_once(dir, number(1)),
         "flip-always" => unreadable::flip_always(dir, number(1)),
