@@ -7,6 +7,7 @@ mod load;
 pub mod offsets;
 mod probe_log;
 pub mod programs;
+mod refusal;
 pub mod ring;
 pub mod run_time;
 pub mod stats;
