@@ -6,7 +6,7 @@
 use aya::maps::{HashMap, Map, MapData, MapInfo};
 
 /// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`).
-const ENTERED_BYTES: usize = 4 + 4 + 256;
+const ENTERED_BYTES: usize = 4 + 2 * (4 + 256);
 
 /// Threads whose arguments from system-call entry are remembered.
 ///
