@@ -28,7 +28,7 @@ fn the_doctor_has_tried_every_family_and_found_no_probe_blind() {
 #[test]
 fn the_daemons_canary_is_counted_and_in_no_log() {
     let group = Group::new("canary");
-    let node = Node::watching(&Setup::of("e2e-canary", &group), &group);
+    let node = Node::watching(&Setup { kernel: Some("canary_seconds = 60".to_owned()), ..Setup::of("e2e-canary", &group) }, &group);
     let samples = node.metrics_when("the canary has flown", |samples| samples.whole("agentmon_canary_last_flight_timestamp_seconds") > 0);
     let kinds = samples.labels().into_iter().filter(|(name, _)| *name == "kind").count();
     assert!(kinds > 20, "{kinds}");
