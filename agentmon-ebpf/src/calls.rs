@@ -7,7 +7,7 @@
 use crate::call::Call;
 use crate::errors::ProbeError;
 use crate::kernel::{Regs, file_id, offset, read};
-use crate::maps::{Entered, Lane};
+use crate::maps::Entered;
 use crate::place::{self, AT_FDCWD, EFAULT};
 use crate::record::Record;
 use crate::walk;
@@ -56,7 +56,7 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
         return Ok(());
     }
     let shape = shape(call.op);
-    let mut record = Record::new::<CallFixed>(Lane::Tracepoint, call.task, call.agent, shape.kind, call.ret)?;
+    let mut record = Record::new::<CallFixed>(call.task, call.agent, shape.kind, call.ret)?;
     call.stamp(&mut record);
     push_args(&mut record, call, shape)?;
     let entered = call.entered()?;

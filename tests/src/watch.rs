@@ -195,20 +195,31 @@ impl Watch {
         assert!(errors.is_empty(), "probes failed (probe, cause, times): {errors:?}");
         assert_eq!(stats.dropped_total(), 0, "records were lost");
         self.check_order();
+        self.check_released();
     }
 
-    /// Numbers of each CPU's records strictly increase, and each hole is announced.
+    /// Every program gave its slot back: a slot that leaked stays held.
     ///
-    /// The task iterator numbers its own: `process_seen` stays out.
+    /// # Panics
+    /// When not.
+    pub fn check_released(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.sensor.stats().expect("the counters").held_since_ns.is_empty() {
+            assert!(Instant::now() < deadline, "a slot was never given back");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    /// Numbers of each slot's records strictly increase, and each hole is announced.
     ///
     /// # Panics
     /// When not.
     pub fn check_order(&self) {
         let mut last: HashMap<u16, u64> = HashMap::new();
-        for event in self.events.iter().filter(|event| event.kind() != Kind::ProcessSeen) {
-            let before = last.insert(event.cpu, event.seq).unwrap_or(0);
-            assert!(event.seq > before, "record {} of CPU {} after {before}", event.seq, event.cpu);
-            assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of CPU {}", event.seq, event.cpu);
+        for event in &self.events {
+            let before = last.insert(event.slot, event.seq).unwrap_or(0);
+            assert!(event.seq > before, "record {} of slot {} after {before}", event.seq, event.slot);
+            assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of slot {}", event.seq, event.slot);
         }
     }
 }

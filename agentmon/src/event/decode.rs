@@ -95,7 +95,7 @@ pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
         outcome: outcome(header.ret),
         flags: header.flags | changed_peer(&detail, header.flags),
         operation: operation(&header, kind),
-        cpu: header.cpu,
+        slot: header.slot,
         seq: header.seq,
         lost_before: header.lost_before,
         detail,

@@ -52,6 +52,9 @@ families! {
     QUEUE_DEPTH = Gauge, "agentmon_queue_depth", ["queue"], "Items waiting in a hand-off between threads.";
     QUEUE_CAPACITY = Gauge, "agentmon_queue_capacity", ["queue"], "Items a hand-off between threads can hold.";
     PROBE_ERRORS = Counter, "agentmon_probe_errors_total", ["program", "cause"], "Errors inside the BPF programs.";
+    PROBE_MISSES = Counter, "agentmon_probe_recursion_misses_total", ["probe"],
+        "Runs of a BPF program that the kernel skipped because it was still running on that CPU.";
+    PROBE_SLOTS_STUCK = Gauge, "agentmon_probe_slots_stuck", [], "Slots for records held for more than ten seconds.";
     RULE_MATCHES = Counter, "agentmon_rule_matches_total", ["rule", "severity"], "Matches of a rule, by its id.";
     BREAKER_ACTIONS = Counter, "agentmon_breaker_actions_total", ["action", "result", "trigger"],
         "Orders to the circuit breaker; result observed: not carried out, in observe mode.";

@@ -8,7 +8,7 @@ pub mod families;
 mod handles;
 pub mod serve;
 
-pub use handles::{Breakers, Drops, PerKind, ProbeErrors, Queue, Stage, Trigger, set_total};
+pub use handles::{Breakers, Drops, PerKind, ProbeErrors, ProbeMisses, Queue, Stage, Trigger, set_total};
 
 use families::{Family, FamilyKind};
 use prometheus::core::Collector;
@@ -45,6 +45,10 @@ pub struct Metrics {
     pub engine_queue: Queue,
     /// `probe_errors_total`
     pub probe_errors: ProbeErrors,
+    /// `probe_recursion_misses_total`
+    pub probe_skipped: ProbeMisses,
+    /// `probe_slots_stuck`
+    pub probe_slots_stuck: IntGauge,
     /// `breaker_*`
     pub breaker: Breakers,
     /// `agents`, in the order of [`crate::agents::State::ALL`].
@@ -112,6 +116,8 @@ impl Metrics {
             ring_bytes: maker.gauge(&families::RING_BYTES)?,
             ring_capacity_bytes: maker.gauge(&families::RING_CAPACITY)?,
             probe_errors: ProbeErrors::new(&maker.counters(&families::PROBE_ERRORS)?),
+            probe_skipped: ProbeMisses::new(&maker.counters(&families::PROBE_MISSES)?),
+            probe_slots_stuck: maker.gauge(&families::PROBE_SLOTS_STUCK)?,
             breaker: Breakers::new(&maker)?,
             agents: {
                 let agents = maker.gauges(&families::AGENTS)?;

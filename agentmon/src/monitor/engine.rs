@@ -371,8 +371,12 @@ impl Engine {
             Ok(kernel) => self.tally.kernel(kernel),
             Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
         }
+        match self.sensor.recursion_misses() {
+            Ok(skipped) => self.tally.skipped(skipped),
+            Err(error) => tracing::error!("{error}"),
+        }
         self.tally.screen(self.outputs.take_screen_dropped());
-        self.recorder.tally(&self.tally);
+        self.recorder.tally(&self.tally, boot_ns());
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);

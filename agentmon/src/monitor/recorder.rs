@@ -103,17 +103,21 @@ impl Recorder {
         self.metrics.canary_time.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
-    /// Records received and lost.
-    pub fn tally(&self, tally: &Tally) {
+    /// Records received and lost; `now_ns` is the boot time.
+    pub fn tally(&self, tally: &Tally, now_ns: u64) {
         for kind in Kind::ALL {
             set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
             set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
+            set_total(self.metrics.dropped.decode(kind), tally.undecodable[kind as usize]);
         }
         set_total(&self.metrics.canary_events, tally.canary);
-        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable);
+        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable[0]);
+        set_total(self.metrics.dropped.at(Stage::ProbeSkipped), tally.skipped_total());
+        self.metrics.probe_skipped.set_totals(&tally.skipped);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
         self.metrics.probe_errors.set_totals(&tally.kernel.errors);
+        self.metrics.probe_slots_stuck.set(i64::try_from(tally.kernel.slots_stuck(now_ns)).unwrap_or(i64::MAX));
     }
 
     /// What the log has done.

@@ -17,6 +17,7 @@ macro_rules! pack {
 pack! {
     "account-database-write"
     "agent-guardrail-write"
+    "arguments-cut"
     "authorized-keys-write"
     "bulk-delete"
     "cgroup-control-write"
@@ -39,6 +40,7 @@ pack! {
     "monitor-files-removed"
     "monitor-files"
     "monitor-stop"
+    "path-cut"
     "payment-tool"
     "permission-setuid"
     "permission-system-path"

@@ -3,7 +3,7 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Call, Connect, Detail, Exec, Kind, Peer, Unlink, flags};
+use crate::event::{Call, Connect, Detail, Exec, Kind, Path, PathTrust, Peer, Unlink, flags};
 use crate::process::Operation;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -91,6 +91,18 @@ fn some(bytes: &[u8]) -> Option<Value<'_>> {
     (!bytes.is_empty()).then_some(Value::Bytes(bytes))
 }
 
+/// How far a path can be believed; absent when there is none.
+fn trust(path: &Path) -> Option<Value<'static>> {
+    if path.bytes.is_empty() {
+        return None;
+    }
+    word(match path.trust {
+        PathTrust::Resolved => "resolved",
+        PathTrust::Joined => "joined",
+        PathTrust::Partial => "partial",
+    })
+}
+
 fn user(uid: u32) -> Option<Value<'static>> {
     if uid == 0 { word("root") } else { short(uid) }
 }
@@ -133,6 +145,7 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
         },
         Detail::Open(open) => match field {
             Field::TargetFilename => some(&open.path.bytes),
+            Field::PathTrust => trust(&open.path),
             Field::TargetType => word(file_type(open.file.mode)?),
             Field::ForWriting => truth(open.for_writing()),
             _ => None,
@@ -169,6 +182,7 @@ fn called(field: Field, call: &Call) -> Option<Value<'_>> {
     let hex = |name| call.arg(name).and_then(|bits| short(format_args!("{:#x}", bits & 0xffff_ffff)));
     match field {
         Field::TargetFilename => some(&to.path.bytes),
+        Field::PathTrust => trust(&to.path),
         Field::SourceFilename if call.kind == Kind::Symlink => text(),
         Field::SourceFilename => some(&from?.path.bytes),
         Field::TargetType => word(file_type(call.file.mode)?),
@@ -189,6 +203,7 @@ fn called(field: Field, call: &Call) -> Option<Value<'_>> {
 fn removed(field: Field, unlink: &Unlink) -> Option<Value<'_>> {
     match field {
         Field::TargetFilename => some(&unlink.path.bytes),
+        Field::PathTrust => trust(&unlink.path),
         Field::Directory => truth(unlink.directory),
         _ => None,
     }

@@ -10,7 +10,7 @@ use super::ring::RecordSource;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId};
 use agentmon_common::offsets::Offsets;
-use agentmon_common::stats::CpuStats;
+use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -110,6 +110,14 @@ struct PodStats(CpuStats);
 // SAFETY: CpuStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
 unsafe impl aya::Pod for PodStats {}
 
+/// The same for the slots.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodSlot(SlotStats);
+
+// SAFETY: SlotStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
+unsafe impl aya::Pod for PodSlot {}
+
 /// The same for the offsets.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -163,6 +171,7 @@ pub struct Sensor {
     cgroups: HashMap<MapData, u64, u32>,
     members: Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>,
     forget: Array<MapData, u32>,
+    slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     /// Links of the probes that are attached only while an agent is watched.
     pair: Vec<(&'static str, BtfTracePointLinkId)>,
@@ -197,6 +206,7 @@ impl Sensor {
             cgroups: HashMap::try_from(take(&mut ebpf, "AM_CGROUPS")).map_err(map_error("AM_CGROUPS"))?,
             members: Arc::new(Array::try_from(take(&mut ebpf, "AM_MEMBERS")).map_err(map_error("AM_MEMBERS"))?),
             forget: Array::try_from(take(&mut ebpf, "AM_FORGET")).map_err(map_error("AM_FORGET"))?,
+            slots: Array::try_from(take(&mut ebpf, "AM_SLOTS")).map_err(map_error("AM_SLOTS"))?,
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             ebpf,
             pair: Vec::new(),
@@ -329,10 +339,11 @@ impl Sensor {
     /// When the map cannot be read.
     pub fn stats(&self) -> Result<KernelStats, SensorError> {
         let mut sum = KernelStats::default();
-        for lane in 0..self.stats.len() {
-            for PodStats(cpu) in self.stats.get(&lane, 0).map_err(map_error("AM_STATS"))?.iter() {
-                sum.add(cpu);
-            }
+        for slot in 0..self.slots.len() {
+            sum.add_slot(&self.slots.get(&slot, 0).map_err(map_error("AM_SLOTS"))?.0);
+        }
+        for PodStats(cpu) in self.stats.get(&0, 0).map_err(map_error("AM_STATS"))?.iter() {
+            sum.add_cpu(cpu);
         }
         Ok(sum)
     }
@@ -378,8 +389,9 @@ fn load_object(config: SensorConfig, offsets: PodOffsets) -> Result<Ebpf, Sensor
     loader.override_global("AM_OFFSETS", &offsets, true);
     loader.override_global(aya_log::LEVEL, &level, false);
     loader.map_max_entries("AM_RING", config.ring_bytes);
-    // Slot 0 is the task iterator's.
-    loader.map_max_entries("AM_SCRATCH", 1 + u32::try_from(cpus).unwrap_or(u32::MAX));
+    let slots = u32::try_from(cpus * SLOTS).unwrap_or(u32::MAX);
+    loader.map_max_entries("AM_SCRATCH", slots);
+    loader.map_max_entries("AM_SLOTS", slots);
     Ok(loader.load(OBJECT)?)
 }
 

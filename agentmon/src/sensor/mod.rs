@@ -4,6 +4,7 @@
 
 pub mod btf;
 mod load;
+mod misses;
 pub mod offsets;
 mod probe_log;
 pub mod programs;

@@ -3,6 +3,7 @@
 //! Not for: loading and attaching (`super`).
 
 use crate::event::Kind;
+use agentmon_common::stats::probe;
 
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,21 @@ pub struct Probe {
     pub without: &'static str,
 }
 
+impl Probe {
+    /// Where its errors and skipped runs are counted: an index of `agentmon_common::stats::probe`.
+    ///
+    /// # Panics
+    /// When that table has no such name; a test looks at every probe.
+    #[must_use]
+    pub fn counter(&self) -> usize {
+        let found = probe::NAMES.iter().position(|name| match self.hook {
+            Hook::Tracepoint(hook) => *name == hook,
+            Hook::Iterator(kind) => name.strip_prefix("iter_") == Some(kind),
+        });
+        found.unwrap_or_else(|| panic!("stats::probe has no name for {}", self.program))
+    }
+}
+
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
 pub const PROBES: [Probe; 9] = [
     Probe {
@@ -131,3 +147,16 @@ pub const PROBES: [Probe; 9] = [
         without: "processes that were there before watching began are missed once they leave the cgroup",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::PROBES;
+    use agentmon_common::stats::probe;
+
+    #[test]
+    fn every_probe_has_a_counter_of_its_own() {
+        let mut counters: Vec<usize> = PROBES.iter().map(super::Probe::counter).collect();
+        counters.sort_unstable();
+        assert_eq!(counters, (0..probe::COUNT).collect::<Vec<_>>());
+    }
+}

@@ -161,13 +161,13 @@ fn the_header_comes_out_as_it_went_in() {
         uid: 5,
         euid: 6,
         lost_before: 7,
-        cpu: 8,
+        slot: 8,
         comm: *b"name\0\0\0\0\0\0\0\0\0\0\0\0",
         ..record.header
     };
     let event = event(&record.finish(&ExitFixed { status: 11, reserved: 0 }));
     assert_eq!((event.timestamp_ns, event.cgroup.0, event.seq, event.ppid), (1, 2, 3, 4));
-    assert_eq!((event.uid, event.euid, event.lost_before, event.cpu), (5, 6, 7, 8));
+    assert_eq!((event.uid, event.euid, event.lost_before, event.slot), (5, 6, 7, 8));
     assert_eq!((event.process.tgid, event.tid, event.process.start_ns), (10, 11, 12));
     assert_eq!((event.comm(), event.operation), (&b"name"[..], "exit"));
     let Detail::Exit(exit) = event.detail else { panic!("an exit") };

@@ -70,7 +70,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         outcome: Outcome(0),
         flags: 0,
         operation,
-        cpu: 0,
+        slot: 0,
         seq: 1,
         lost_before: 0,
         detail,
@@ -157,6 +157,25 @@ pub fn leave() -> Case {
 }
 
 impl Case {
+    /// With this many bytes of arguments missing.
+    pub fn cut(mut self, missing: u32) -> Self {
+        if let Detail::Exec(exec) = &mut self.event.detail {
+            exec.argv.original += missing;
+        }
+        self
+    }
+
+    /// With a path of this trust, as it stands in the record.
+    pub fn trusted(mut self, trust: PathTrust) -> Self {
+        match &mut self.event.detail {
+            Detail::Open(open) => open.path.trust = trust,
+            Detail::Unlink(unlink) => unlink.path.trust = trust,
+            Detail::Call(call) => call.target.path.trust = trust,
+            _ => {}
+        }
+        self
+    }
+
     /// With this outcome.
     pub fn outcome(mut self, outcome: i64) -> Self {
         self.event.outcome = Outcome(outcome);
