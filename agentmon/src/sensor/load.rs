@@ -6,6 +6,7 @@ use super::btf::{Btf, BtfError, KERNEL_BTF};
 use super::offsets::{self, OffsetsError};
 use super::probe_log::{self, ToTracing};
 use super::programs::{Hook, PROBES, Presence, Probe};
+use super::refusal::program_error;
 use super::ring::RecordSource;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId};
@@ -67,6 +68,14 @@ pub enum SensorError {
         /// What the kernel said, the verifier's log included.
         source: Box<ProgramError>,
     },
+    /// A program calls what this kernel does not have.
+    #[error("probe {program} needs {helper}, which this kernel does not have")]
+    Helper {
+        /// Name of the program.
+        program: &'static str,
+        /// Name of the kernel's function.
+        helper: String,
+    },
     /// A map could not be read or written.
     #[error("map {map}: {source}")]
     Map {
@@ -93,6 +102,7 @@ impl SensorError {
             Self::Capabilities(_) => Some("run as root (sudo), or give the binary CAP_BPF and CAP_PERFMON"),
             Self::NoBtf(_) => Some("agentmon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y; every current distribution's is"),
             Self::Btf(_) | Self::Offsets(_) => Some("this kernel is not supported yet; docs/kernel-support.md lists those that are"),
+            Self::Helper { .. } => Some("agentmon needs Linux 5.17 or newer; docs/kernel-support.md says what for"),
             _ => None,
         }
     }
@@ -408,8 +418,4 @@ fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfT
 fn iterator<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, SensorError> {
     let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
     program.try_into().map_err(program_error("use", name))
-}
-
-fn program_error(action: &'static str, program: &'static str) -> impl FnOnce(ProgramError) -> SensorError {
-    move |source| SensorError::Program { action, program, source: Box::new(source) }
 }

@@ -8,6 +8,7 @@ mod misses;
 pub mod offsets;
 mod probe_log;
 pub mod programs;
+mod refusal;
 pub mod ring;
 pub mod run_time;
 pub mod stats;
