@@ -136,7 +136,7 @@ impl Record {
         // The last byte is a NUL in any case: of a longer string another byte stands there.
         if span.len == PATH_MAX as u32 - 1 {
             // SAFETY: the helper checks the source.
-            let last = unsafe { aya_ebpf::helpers::bpf_probe_read_user((source + u64::from(span.len)) as *const u8) };
+            let last = unsafe { aya_ebpf::helpers::bpf_probe_read_user(source.wrapping_add(u64::from(span.len)) as *const u8) };
             if last.unwrap_or(1) != 0 {
                 span.original += 1;
                 self.flag(flags::TRUNCATED);
