@@ -82,8 +82,20 @@ pub mod kind {
     pub const SYSTEM: u16 = 27;
     /// io_uring set up, and what is asked of a ring.
     pub const IO_URING: u16 = 28;
+    /// bind.
+    pub const BIND: u16 = 33;
+    /// listen.
+    pub const LISTEN: u16 = 34;
+    /// accept, accept4.
+    pub const ACCEPT: u16 = 35;
+    /// socket, socketpair: only sockets that are not ordinary.
+    pub const SOCKET: u16 = 36;
+    /// sendto, sendmsg, sendmmsg with a destination.
+    pub const SEND: u16 = 37;
+    /// The network's own settings changed: by a netlink message or a firewall's socket option.
+    pub const NETLINK: u16 = 38;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 29;
+    pub const COUNT: usize = 39;
 }
 
 /// Bits of [`Header::flags`].
@@ -294,28 +306,41 @@ pub struct CallFixed {
     pub text: Span,
 }
 
-/// [`kind::CONNECT`]. Addresses of the kernel's socket, after the call; zero where the kernel has none.
+/// Every kind that is about a socket: [`kind::CONNECT`] and those from [`kind::BIND`] to [`kind::NETLINK`].
+///
+/// Addresses are those of the kernel's socket, after the call (of accept: of the new socket); zero where the kernel has
+/// none. Of [`kind::SOCKET`] family, type and protocol are the arguments.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct ConnectFixed {
+pub struct SocketFixed {
     /// The peer as the kernel holds it; IPv4 in the first 4 bytes; network order.
     pub peer_addr: [u8; 16],
     /// The local address; IPv4 in the first 4 bytes.
     pub local_addr: [u8; 16],
     /// Peer port, host order.
     pub peer_port: u16,
-    /// Local port, host order.
+    /// Local port, host order; the protocol of a raw socket.
     pub local_port: u16,
     /// `AF_*` of the socket; 0 when the descriptor is not a socket.
     pub family: u16,
     /// `SOCK_*` of the socket.
     pub sock_type: u16,
-    /// `IPPROTO_*` of the socket.
+    /// `IPPROTO_*` of the socket, or what its family calls a protocol.
     pub protocol: u32,
-    /// The descriptor.
+    /// The descriptor the call was given.
     pub fd: i32,
     /// `struct sockaddr` the program gave, at entry (at exit when unreadable then).
     pub asked: Span,
+    /// With [`flags::CHANGED`]: what stood there at exit. Not of connect, which has the socket to compare with.
+    pub at_exit: Span,
+    /// One of `agentmon_common::syscalls::op`: of a socketcall the call behind it.
+    pub op: u32,
+    /// Of listen the backlog; of a send the messages that have a destination, of which only the first was looked at.
+    pub count: u32,
+    /// Of a netlink message its `nlmsg_type`, of setsockopt the option.
+    pub code: u32,
+    /// Of a netlink message its `nlmsg_flags`, of setsockopt the level, of a send its `MSG_*` flags.
+    pub flags: u32,
 }
 
 /// [`kind::IDENTITY`]. The credentials are those after the call.
@@ -363,5 +388,5 @@ macro_rules! assert_layout {
 }
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
-    PlaceFixed = 44, CallFixed = 168, ConnectFixed = 60, IdentityFixed = 80, CgroupFixed = 32,
+    PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
 }

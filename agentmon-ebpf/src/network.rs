@@ -1,159 +1,205 @@
-//! Network: connect, by its own system call or through i386's socketcall.
+//! Network: connect, bind, listen, accept, sockets that are not ordinary, and a firewall's socket options.
 //!
 //! The address comes from the program's memory at entry and, for the internet families, from the kernel's socket at
-//! exit. Not for: unconnected datagrams and io_uring.
+//! exit. Not for: sends (`send`, `netlink`) and io_uring.
 
+use crate::bound::at_most;
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::{Block, Regs, offset, read};
 use crate::maps::{Entered, Kept};
+use crate::place::is_same;
 use crate::record::Record;
+use crate::socket::{self, AF_INET, AF_INET6, AF_UNIX, Args};
 use crate::word;
-use agentmon_common::record::{ConnectFixed, SOCKADDR_MAX, flags, kind};
-use agentmon_common::syscalls::{SOCKETCALL_CONNECT, op};
-use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
+use crate::{netlink, send};
+use agentmon_common::netlink::is_firewall_option;
+use agentmon_common::record::{RECORD_MAX, SOCKADDR_MAX, SocketFixed, Span, flags, kind};
+use agentmon_common::syscalls::op;
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 
-/// `S_IFMT` and `S_IFSOCK` (`include/uapi/linux/stat.h`).
-const S_IFMT: u16 = 0o170_000;
-const S_IFSOCK: u16 = 0o140_000;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-/// Words of `struct sock` that hold the members of `__sk_common` read here; the loader checks it.
-const SOCK_WORDS: usize = 12;
-/// Words from the first of `sk_type` and `sk_protocol` that hold the other too; the loader checks it.
-const KIND_WORDS: usize = 1;
+/// `-EAGAIN`: nobody to accept yet.
+const AGAIN: i64 = -11;
+/// `SOCK_TYPE_MASK` (`include/linux/net.h`): above are flags.
+const TYPE_MASK: u64 = 0xf;
+const SOCK_STREAM: u64 = 1;
+const SOCK_DGRAM: u64 = 2;
+const IPPROTO_TCP: u64 = 6;
+const IPPROTO_UDP: u64 = 17;
+/// Go's listeners ask for it first.
+const IPPROTO_MPTCP: u64 = 262;
 
-/// Descriptor, address and its length.
-#[derive(Clone, Copy)]
-struct Args {
-    fd: i32,
-    address: u64,
-    len: u32,
+/// Whether a call gives an address that another thread could change while the kernel looks.
+#[inline(always)]
+pub fn has_address(op: u8) -> bool {
+    matches!(op, op::CONNECT | op::BIND | op::SOCKETCALL | op::SENDTO | op::SENDMSG | op::SENDMMSG)
 }
 
-/// The arguments; `None` when a socketcall is not a connect or its arguments are unreadable.
-#[inline(always)]
-fn args(regs: Regs, compat: bool, op: u8) -> Result<Option<Args>, ProbeError> {
-    if op == op::CONNECT {
-        return Ok(Some(Args { fd: regs.arg(compat, 0)? as i32, address: regs.arg(compat, 1)?, len: regs.arg(compat, 2)? as u32 }));
-    }
-    if regs.arg(compat, 0)? != SOCKETCALL_CONNECT {
-        return Ok(None);
-    }
-    // SAFETY: the helper checks the source.
-    let Ok(args) = (unsafe { bpf_probe_read_user(regs.arg(compat, 1)? as *const [u32; 3]) }) else { return Ok(None) };
-    Ok(Some(Args { fd: args[0] as i32, address: u64::from(args[1]), len: args[2] }))
-}
-
-/// At entry: keeps the address.
-#[inline(always)]
-pub fn remember(regs: Regs, compat: bool, op: u8, entered: &mut Entered) -> Result<(), ProbeError> {
+/// At entry: keeps the address, and of a netlink message what it changes.
+#[inline(never)]
+pub fn remember(call: &Call, entered: &mut Entered) -> Result<(), ProbeError> {
     entered.first.len = 0;
-    if let Some(args) = args(regs, compat, op)? {
-        remember_bytes(&mut entered.first, args.address, args.len);
+    entered.second.len = 0;
+    let Some(args) = Args::of(call)? else { return Ok(()) };
+    match args.op {
+        op::CONNECT | op::BIND => remember_bytes(&mut entered.first, args.values[1], args.values[2] as u32),
+        op::SEND | op::SENDTO | op::SENDMSG | op::SENDMMSG => send::remember(call, &args, entered)?,
+        _ => {}
     }
     Ok(())
 }
 
 /// Reads `len` bytes of user memory to the start of what is remembered.
 #[inline(always)]
-fn remember_bytes(kept: &mut Kept, source: u64, len: u32) {
-    if len == 0 || len > agentmon_common::record::SOCKADDR_MAX as u32 {
+pub fn remember_bytes(kept: &mut Kept, source: u64, len: u32) {
+    if len == 0 {
         return;
     }
-    // SAFETY: `len` is at most half of the destination; the helper checks the source.
-    let read = unsafe { aya_ebpf::helpers::generated::bpf_probe_read_user(kept.bytes.as_mut_ptr().cast(), len, source as *const _) };
+    let Ok(bytes) = at_most(len as usize, SOCKADDR_MAX) else { return };
+    // SAFETY: `bytes` is at most half of the destination; the helper checks the source.
+    let read = unsafe { bpf_probe_read_user(kept.bytes.as_mut_ptr().cast(), bytes as u32, source as *const _) };
     if read == 0 {
-        kept.len = len;
+        kept.len = bytes as u32;
     }
 }
 
-/// The exit of connect.
+/// The exit of a socket call. Not inlined: its arguments would stand on the stack below every other handler.
 #[inline(never)]
-pub fn connected(call: &Call) -> Result<(), ProbeError> {
-    let Some(args) = args(call.regs, call.compat, call.op)? else { return Ok(()) };
-    let mut record = Record::new::<ConnectFixed>(call.task, call.agent, kind::CONNECT, call.ret)?;
+pub fn done(call: &Call) -> Result<(), ProbeError> {
+    let Some(args) = Args::of(call)? else { return Ok(()) };
+    match args.op {
+        // Side by side, not one in the other: on 6.1 all nested functions have 512 bytes of stack.
+        op::SEND | op::SENDTO | op::SENDMSG | op::SENDMMSG if netlink::is_kept(call)? => netlink::sent(call, &args),
+        op::SEND | op::SENDTO | op::SENDMSG | op::SENDMMSG => send::sent(call, &args),
+        op::SOCKET | op::SOCKETPAIR => made(call, &args),
+        op::SETSOCKOPT => option_set(call, &args),
+        // Programs that wait for connections ask until there are none.
+        op::ACCEPT | op::ACCEPT4 if call.ret == AGAIN => Ok(()),
+        _ => attached(call, &args),
+    }
+}
+
+/// A record about a socket.
+#[inline(always)]
+pub fn record(call: &Call, args: &Args, kind: u16) -> Result<Record, ProbeError> {
+    let mut record = Record::new::<SocketFixed>(call.task, call.agent, kind, call.ret)?;
     call.stamp(&mut record);
-    record.fixed::<ConnectFixed>().fd = args.fd;
-    push_asked(&mut record, call, args)?;
+    let fixed = record.fixed::<SocketFixed>();
+    fixed.op = u32::from(args.op);
+    fixed.fd = args.fd();
+    Ok(record)
+}
+
+/// Connect, bind, listen and accept: the address as given, and those of the socket.
+#[inline(never)]
+fn attached(call: &Call, args: &Args) -> Result<(), ProbeError> {
+    let kind = match args.op {
+        op::CONNECT => kind::CONNECT,
+        op::BIND => kind::BIND,
+        op::LISTEN => kind::LISTEN,
+        _ => kind::ACCEPT,
+    };
+    let mut record = record(call, args, kind)?;
+    if kind == kind::LISTEN {
+        record.fixed::<SocketFixed>().count = args.values[1] as u32;
+    } else if kind != kind::ACCEPT {
+        // The kernel's socket says where a connection really went.
+        push_asked(&mut record, call, args.values[1], args.values[2] as u32, kind == kind::BIND)?;
+    }
+    let fd = if kind == kind::ACCEPT && call.ret >= 0 { call.ret as i32 } else { args.fd() };
     // A descriptor that is no socket (or was closed meanwhile) has no addresses: nothing more to say.
-    if let Ok(sock) = sock(call, args.fd) {
-        describe(record.fixed(), sock)?;
+    if let Ok(sock) = socket::sock(call.task, fd) {
+        socket::describe(record.fixed(), sock)?;
     }
     record.submit()
 }
 
-/// The address as the program gave it: at entry, or at exit when it was unreadable then.
+/// The address as the program gave it: at entry, or at exit when it was unreadable then. With `compare` also what
+/// stands there at exit, when that differs.
 #[inline(always)]
-fn push_asked(record: &mut Record, call: &Call, args: Args) -> Result<(), ProbeError> {
-    if let Some(entered) = call.entered()?
-        && entered.first.len != 0
-    {
-        let kept = &entered.first;
-        let at = record.len();
-        let len = kept.len;
-        if at > 4096 || len > SOCKADDR_MAX as u32 {
-            return Err(ProbeError::TooLarge);
-        }
-        let mut i = 0;
-        while i < SOCKADDR_MAX {
-            // SAFETY: both sides hold SOCKADDR_MAX bytes; `at` was just bounded.
-            unsafe { word::put(record.base().add(at + i), word::get(kept.bytes.as_ptr().add(i))) };
-            i += 8;
-        }
-        record.set_len(at + len as usize);
-        record.fixed::<ConnectFixed>().asked = agentmon_common::record::Span { offset: at as u32, len, original: len };
+pub fn push_asked(record: &mut Record, call: &Call, address: u64, len: u32, compare: bool) -> Result<(), ProbeError> {
+    let kept = match call.entered()? {
+        Some(entered) if entered.first.len != 0 => &entered.first,
+        _ => return push_at_exit(record, address, len),
+    };
+    let asked = push_kept(record, kept)?;
+    record.fixed::<SocketFixed>().asked = asked;
+    if !compare {
         return Ok(());
     }
-    if args.len == 0 || args.len > SOCKADDR_MAX as u32 {
+    let before = record.len();
+    match record.push_user::<SOCKADDR_MAX>(address, u64::from(len))? {
+        Some(span) if span.len == kept.len && is_same(record, kept, span) => record.set_len(before),
+        span => {
+            record.flag(flags::CHANGED);
+            record.fixed::<SocketFixed>().at_exit = span.unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn push_at_exit(record: &mut Record, address: u64, len: u32) -> Result<(), ProbeError> {
+    if len == 0 || len > SOCKADDR_MAX as u32 {
         return Ok(());
     }
-    match record.push_user::<SOCKADDR_MAX>(args.address, u64::from(args.len))? {
+    match record.push_user::<SOCKADDR_MAX>(address, u64::from(len))? {
         Some(span) => {
             record.flag(flags::READ_AT_EXIT);
-            record.fixed::<ConnectFixed>().asked = span;
+            record.fixed::<SocketFixed>().asked = span;
         }
         None => record.flag(flags::UNREADABLE),
     }
     Ok(())
 }
 
-/// The `struct sock` behind a descriptor.
+/// Appends the address remembered from entry.
 #[inline(always)]
-fn sock(call: &Call, fd: i32) -> Result<*const u8, ProbeError> {
-    let file = call.task.file(fd)?;
-    let inode: *const u8 = read(file, offset!(file_inode))?;
-    if read::<u16>(inode, offset!(inode_mode))? & S_IFMT != S_IFSOCK {
-        return Err(ProbeError::Null);
+fn push_kept(record: &mut Record, kept: &Kept) -> Result<Span, ProbeError> {
+    let len = at_most(kept.len as usize, SOCKADDR_MAX)?;
+    let at = at_most(record.len(), RECORD_MAX - SOCKADDR_MAX)?;
+    let mut i = 0;
+    while i < SOCKADDR_MAX {
+        // SAFETY: both sides hold SOCKADDR_MAX bytes; `at` was just bounded.
+        unsafe { word::put(record.base().add(at + i), word::get(kept.bytes.as_ptr().add(i))) };
+        i += 8;
     }
-    // Before 6.12 far behind the rest of the file: not worth a block.
-    let socket: *const u8 = read(file, offset!(file_private_data))?;
-    read(socket, offset!(socket_sk))
+    record.set_len(at + len);
+    Ok(Span { offset: at as u32, len: len as u32, original: len as u32 })
 }
 
-/// Family, type and addresses of a socket.
-#[inline(always)]
-fn describe(fixed: &mut ConnectFixed, sock: *const u8) -> Result<(), ProbeError> {
-    let mut common = Block::<SOCK_WORDS>::EMPTY;
-    common.fill(sock)?;
-    fixed.family = common.get(offset!(sock_family));
-    let first = if offset!(sock_type) < offset!(sock_protocol) { offset!(sock_type) } else { offset!(sock_protocol) };
-    let mut kind = Block::<KIND_WORDS>::EMPTY;
-    kind.fill(sock.wrapping_add(first))?;
-    fixed.sock_type = kind.get(offset!(sock_type) - first);
-    fixed.protocol = u32::from(kind.get::<u16>(offset!(sock_protocol) - first));
-    if fixed.family == AF_INET || fixed.family == AF_INET6 {
-        fixed.peer_port = u16::from_be(common.get(offset!(sock_peer_port)));
-        fixed.local_port = common.get(offset!(sock_local_port));
+/// A new socket, unless it is one that every program has: UNIX, and TCP or UDP over IP.
+#[inline(never)]
+fn made(call: &Call, args: &Args) -> Result<(), ProbeError> {
+    let (family, kind, protocol) = (args.values[0] & 0xffff_ffff, args.values[1] & TYPE_MASK, args.values[2] & 0xffff_ffff);
+    let is_inet = family == u64::from(AF_INET) || family == u64::from(AF_INET6);
+    let is_plain = match kind {
+        SOCK_STREAM => matches!(protocol, 0 | IPPROTO_TCP | IPPROTO_MPTCP),
+        SOCK_DGRAM => matches!(protocol, 0 | IPPROTO_UDP),
+        _ => false,
+    };
+    if family == u64::from(AF_UNIX) || (is_inet && is_plain) {
+        return Ok(());
     }
-    if fixed.family == AF_INET {
-        fixed.peer_addr[..4].copy_from_slice(&common.get::<u32>(offset!(sock_peer_v4)).to_ne_bytes());
-        fixed.local_addr[..4].copy_from_slice(&common.get::<u32>(offset!(sock_local_v4)).to_ne_bytes());
-    } else if fixed.family == AF_INET6 {
-        // SAFETY: the helper checks the source.
-        fixed.peer_addr = unsafe { bpf_probe_read_kernel(sock.wrapping_add(offset!(sock_peer_v6)).cast()) }.unwrap_or_default();
-        // SAFETY: as above.
-        fixed.local_addr = unsafe { bpf_probe_read_kernel(sock.wrapping_add(offset!(sock_local_v6)).cast()) }.unwrap_or_default();
+    let mut record = record(call, args, kind::SOCKET)?;
+    let fixed = record.fixed::<SocketFixed>();
+    fixed.fd = -1;
+    fixed.family = family as u16;
+    fixed.sock_type = kind as u16;
+    fixed.protocol = protocol as u32;
+    record.submit()
+}
+
+/// A socket option, if it changes a firewall.
+#[inline(never)]
+fn option_set(call: &Call, args: &Args) -> Result<(), ProbeError> {
+    let (level, option) = (args.values[1] as u32, args.values[2] as u32);
+    if !is_firewall_option(level, option) {
+        return Ok(());
     }
-    Ok(())
+    let mut record = record(call, args, kind::NETLINK)?;
+    netlink::tell(&mut record, option, level);
+    if let Ok(sock) = socket::sock(call.task, args.fd()) {
+        socket::describe(record.fixed(), sock)?;
+    }
+    record.submit()
 }

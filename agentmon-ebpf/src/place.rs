@@ -91,7 +91,7 @@ fn compare(record: &mut Record, kept: Option<&Kept>, at_exit: Option<Span>) -> R
 
 /// Whether the string at `span` begins as the one at entry, and ends where that ends if it was read whole.
 #[inline(always)]
-fn is_same(record: &Record, kept: &Kept, span: Span) -> bool {
+pub fn is_same(record: &Record, kept: &Kept, span: Span) -> bool {
     let len = kept.len as usize;
     if len == 0 || len > ENTER_BYTES {
         return false;

@@ -79,12 +79,18 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
     let compat = task.in_compat_syscall()?;
     let (number, op) = (operations.number, operations.in_abi(compat));
     let shape = calls::shape(op);
-    let wanted = shape.has_path() || matches!(op, op::CONNECT | op::SOCKETCALL);
-    if !wanted || scope::agent_of(task.tgid()?) == 0 {
+    if !shape.has_path() && !network::has_address(op) {
+        return Ok(());
+    }
+    let agent = scope::agent_of(task.tgid()?);
+    if agent == 0 {
         return Ok(());
     }
     let entered = entered(task, number)?;
-    if shape.has_path() { calls::remember(regs, compat, shape, entered) } else { network::remember(regs, compat, op, entered) }
+    if shape.has_path() {
+        return calls::remember(regs, compat, shape, entered);
+    }
+    network::remember(&Call { task, agent, regs, compat, number, op, ret: 0 }, entered)
 }
 
 /// Nothing remembered yet.
@@ -136,7 +142,7 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
     let call = Call { task, agent, regs, compat, number, op, ret };
     match op {
         op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
-        op::CONNECT | op::SOCKETCALL => network::connected(&call),
+        op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
         op::SETUID..=op::CAPSET => identity::changed(&call),
         _ => calls::done(&call),

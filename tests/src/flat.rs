@@ -2,7 +2,10 @@
 //!
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
-use agentmon::event::{Call, Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Target, Unlink, flags};
+use agentmon::event::{
+    Address, Call, Cgroup, Change, Detail, Event, Exec, FileId, Fork, Identity, Kind, NetworkChange, Open, Path, Socket, Target, Unlink,
+    flags,
+};
 use serde_json::{Map, Value};
 
 /// Nanoseconds of a clock tick (`USER_HZ` is 100), the unit of /proc.
@@ -46,7 +49,8 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Fork(it) => fork(it, put),
         Detail::Exit(it) => put("status", it.status.into()),
         Detail::Open(it) => open(it, put),
-        Detail::Connect(it) => connect(it, put),
+        Detail::Socket(it) => socket(it, put),
+        Detail::Netlink(it) => netlink(it, put),
         Detail::Unlink(it) => unlink(it, put),
         Detail::Identity(it) => identity(it, put),
         Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
@@ -126,23 +130,46 @@ fn unlink(unlink: &Unlink, put: &mut impl FnMut(&str, Value)) {
     put("directory", unlink.directory.into());
 }
 
-fn connect(connect: &Connect, put: &mut impl FnMut(&str, Value)) {
-    let peer = match &connect.peer {
-        Peer::Inet(address) => format!("inet {address}"),
-        Peer::UnixPath(path) => format!("unix {}", path.bytes.escape_ascii()),
-        Peer::UnixAbstract(name) => format!("abstract {}", name.bytes.escape_ascii()),
-        Peer::Disconnect => "disconnect".to_owned(),
-        Peer::Other(bytes) => format!("other {}", bytes.bytes.escape_ascii()),
-        Peer::Unknown => "unknown".to_owned(),
-    };
-    put("peer", peer.into());
-    put("local", connect.local.map_or(Value::Null, |address| address.to_string().into()));
-    put("from_kernel", connect.from_kernel.into());
-    put("differs", connect.differs.into());
-    put("family", connect.family.into());
-    put("sock_type", connect.sock_type.into());
-    put("protocol", connect.protocol.into());
-    put("fd", connect.fd.into());
+fn address(address: &Address) -> Value {
+    match address {
+        Address::Inet(address) => format!("inet {address}"),
+        Address::UnixPath(path) => format!("unix {}", path.bytes.escape_ascii()),
+        Address::UnixAbstract(name) => format!("abstract {}", name.bytes.escape_ascii()),
+        Address::Disconnect => "disconnect".to_owned(),
+        Address::Other(bytes) => format!("other {}", bytes.bytes.escape_ascii()),
+        Address::Unknown => "unknown".to_owned(),
+    }
+    .into()
+}
+
+fn socket(socket: &Socket, put: &mut impl FnMut(&str, Value)) {
+    put("peer", address(&socket.peer));
+    put("local", address(&socket.local));
+    put("at_exit", socket.at_exit.as_ref().map_or("none".into(), address));
+    put("from_kernel", socket.from_kernel.into());
+    put("differs", socket.differs.into());
+    put("family", socket.family.into());
+    put("sock_type", socket.sock_type.into());
+    put("protocol", socket.protocol.into());
+    put("fd", socket.fd.into());
+    put("send_flags", socket.send_flags.into());
+    put(if socket.kind == Kind::Listen { "backlog" } else { "messages" }, socket.count.into());
+}
+
+fn netlink(netlink: &NetworkChange, put: &mut impl FnMut(&str, Value)) {
+    put("fd", netlink.fd.into());
+    put("change", netlink.change.to_string().into());
+    match netlink.change {
+        Change::Message { protocol, message, flags } => {
+            put("protocol", protocol.into());
+            put("message", message.into());
+            put("message_flags", flags.into());
+        }
+        Change::Option { level, option } => {
+            put("level", level.into());
+            put("option", option.into());
+        }
+    }
 }
 
 fn identity(identity: &Identity, put: &mut impl FnMut(&str, Value)) {

@@ -5,6 +5,7 @@
 
 mod rows;
 mod shape;
+pub mod socketcall;
 
 pub use rows::op;
 pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
@@ -17,9 +18,6 @@ pub const OPS: usize = 128;
 pub const PER_ABI: usize = 1024;
 /// Bit that marks an x32 number (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
 pub const X32_BIT: u32 = 0x4000_0000;
-/// `SYS_CONNECT` of socketcall (`include/uapi/linux/net.h`).
-pub const SOCKETCALL_CONNECT: u64 = 3;
-
 /// Index into [`TABLE`] for a call of the 32-bit (`compat`) or the native ABI.
 #[must_use]
 pub const fn index(compat: bool, number: u16) -> usize {

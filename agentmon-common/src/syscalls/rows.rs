@@ -237,4 +237,27 @@ calls! {
     UMOUNT_OLD = 99, "umount", [], [22], on(kind::MOUNT, path(0), args0()), [];
     /// mmap(arguments): i386 only; they stand in memory, in the order of [`MMAP`]'s.
     MMAP_OLD = 100, "mmap", [], [90], on(kind::MAP, fd(4), args3(1, 2, 3)), ["length", "protection", "flags"];
+
+    /// bind(fd, address, length).
+    BIND = 110, "bind", [49], [361], Shape::OWN, [];
+    /// listen(fd, backlog).
+    LISTEN = 111, "listen", [50], [363], Shape::OWN, [];
+    /// accept(fd, address, length): i386 only through socketcall.
+    ACCEPT = 112, "accept", [43], [], Shape::OWN, [];
+    /// accept4(fd, address, length, flags).
+    ACCEPT4 = 113, "accept4", [288], [364], Shape::OWN, [];
+    /// socket(family, type, protocol): only sockets that are not ordinary.
+    SOCKET = 114, "socket", [41], [359], Shape::OWN, [];
+    /// socketpair(family, type, protocol, fds): likewise.
+    SOCKETPAIR = 115, "socketpair", [53], [360], Shape::OWN, [];
+    /// sendto(fd, payload, length, flags, address, length): only with an address, or on a netlink socket.
+    SENDTO = 116, "sendto", [44], [369], Shape::OWN, [];
+    /// sendmsg(fd, message, flags): likewise.
+    SENDMSG = 117, "sendmsg", [46, 518], [370], Shape::OWN, [];
+    /// sendmmsg(fd, messages, count, flags): likewise.
+    SENDMMSG = 118, "sendmmsg", [307, 538], [345], Shape::OWN, [];
+    /// setsockopt(fd, level, option, value, length): only those that change a firewall.
+    SETSOCKOPT = 119, "setsockopt", [54, 541], [366], Shape::OWN, [];
+    /// send(fd, payload, length, flags): only through socketcall; on a netlink socket.
+    SEND = 120, "send", [], [], Shape::OWN, [];
 }

@@ -5,16 +5,14 @@
 
 use super::path::{from_components, join};
 use super::{
-    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, Peer, ProcessKey,
-    Target, Text, Unlink, flags,
+    AgentId, Cgroup, CgroupId, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, ProcessKey, Target, Text,
+    Unlink, flags,
 };
 use agentmon_common::record::{
-    CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed,
-    PlaceFixed, Span, kind,
+    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed, PlaceFixed, Span, kind,
 };
 use agentmon_common::syscalls::{self, op};
 use bytes::Bytes;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 use zerocopy::FromBytes;
 
@@ -56,10 +54,6 @@ const FMODE_CREATED: u32 = 1 << 20;
 const O_TMPFILE: u64 = 0o20_000_000;
 /// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`).
 const AT_REMOVEDIR: u64 = 0x200;
-const AF_UNSPEC: u16 = 0;
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
 
 /// A record in parts: header, and the whole for its spans.
 struct Record<'a> {
@@ -138,7 +132,7 @@ fn op_of(header: &Header) -> u8 {
 /// A connect whose socket ended up elsewhere than its address said is marked like any other changed argument.
 const fn changed_peer(detail: &Detail, flags: u16) -> u16 {
     match detail {
-        Detail::Connect(connect) if connect.differs => flags | flags::CHANGED,
+        Detail::Socket(socket) if socket.differs => flags | flags::CHANGED,
         _ => 0,
     }
 }
@@ -151,7 +145,8 @@ impl Record<'_> {
             Kind::Fork => Detail::Fork(self.fork()?),
             Kind::Exit => Detail::Exit(Exit { status: self.fixed::<ExitFixed>()?.status }),
             Kind::Open => Detail::Open(self.open()?),
-            Kind::Connect => Detail::Connect(self.connect()?),
+            Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => Detail::Socket(self.socket(kind)?),
+            Kind::Netlink => Detail::Netlink(self.netlink()?),
             Kind::Unlink => Detail::Unlink(self.unlink()?),
             Kind::Identity => Detail::Identity(self.identity()?),
             Kind::CgroupLeave => Detail::CgroupLeave(self.cgroup()?),
@@ -250,29 +245,6 @@ impl Record<'_> {
         })
     }
 
-    fn connect(&self) -> Result<Connect, DecodeError> {
-        let fixed: ConnectFixed = self.fixed()?;
-        let asked = peer(self.text(fixed.asked)?);
-        let kernel = inet(fixed.family, fixed.peer_addr, fixed.peer_port);
-        let known = kernel.filter(|address| !address.ip().is_unspecified() && address.port() != 0);
-        let differs = matches!((&asked, known), (Peer::Inet(asked), Some(known)) if !is_same_peer(*asked, known));
-        // A datagram socket that was disconnected keeps no peer, a refused one may keep none either.
-        let peer = match (&asked, known) {
-            (Peer::Inet(_) | Peer::Unknown, Some(known)) => Peer::Inet(known),
-            _ => asked,
-        };
-        Ok(Connect {
-            peer,
-            local: inet(fixed.family, fixed.local_addr, fixed.local_port).filter(|address| address.port() != 0),
-            from_kernel: known.is_some(),
-            differs,
-            family: fixed.family,
-            sock_type: fixed.sock_type,
-            protocol: fixed.protocol,
-            fd: fixed.fd,
-        })
-    }
-
     fn identity(&self) -> Result<Identity, DecodeError> {
         let fixed: IdentityFixed = self.fixed()?;
         Ok(Identity {
@@ -294,48 +266,10 @@ const fn file(wire: WireFile) -> FileId {
     FileId { major: wire.dev >> 20, minor: wire.dev & 0xf_ffff, ino: wire.ino, mode: wire.mode, nlink: wire.nlink }
 }
 
-/// An address of the kernel's socket; `None` for other families.
-fn inet(family: u16, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
-    match family {
-        AF_INET => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
-        AF_INET6 => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::from(addr)), port)),
-        _ => None,
-    }
-}
-
-/// Whether an asked-for address means the peer the kernel has: it connects 0.0.0.0 and :: to the loopback address, and
-/// an IPv6 socket holds an IPv4 peer in mapped form.
-fn is_same_peer(asked: SocketAddr, known: SocketAddr) -> bool {
-    asked.port() == known.port()
-        && (asked.ip().to_canonical() == known.ip().to_canonical()
-            || (asked.ip().is_unspecified() && known.ip().to_canonical().is_loopback()))
-}
-
-/// A `struct sockaddr` as a program gave it.
-fn peer(address: Text) -> Peer {
-    let Some((family, rest)) = address.bytes.split_first_chunk::<2>() else { return Peer::Unknown };
-    let rest_from = |n: usize| Text { bytes: address.bytes.slice(n..), original: address.original.saturating_sub(n as u32) };
-    match (u16::from_ne_bytes(*family), rest) {
-        (AF_UNSPEC, _) => Peer::Disconnect,
-        (AF_UNIX, [0, ..]) => Peer::UnixAbstract(rest_from(3)),
-        (AF_UNIX, path) => {
-            let len = path.iter().position(|b| *b == 0).unwrap_or(path.len());
-            Peer::UnixPath(Text { bytes: address.bytes.slice(2..2 + len), original: len as u32 })
-        }
-        (AF_INET, [p0, p1, a, b, c, d, ..]) => {
-            Peer::Inet(SocketAddr::new(Ipv4Addr::new(*a, *b, *c, *d).into(), u16::from_be_bytes([*p0, *p1])))
-        }
-        (AF_INET6, [p0, p1, _, _, _, _, rest @ ..]) if rest.len() >= 16 => {
-            let octets: [u8; 16] = std::array::from_fn(|i| rest[i]);
-            Peer::Inet(SocketAddr::new(Ipv6Addr::from(octets).into(), u16::from_be_bytes([*p0, *p1])))
-        }
-        _ => Peer::Other(rest_from(2)),
-    }
-}
-
 mod call;
+mod socket;
 
-const _: () = assert!(Kind::ALL.len() + 1 == kind::COUNT);
+const _: () = assert!(Kind::ALL[Kind::ALL.len() - 1] as usize + 1 == kind::COUNT);
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,8 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Call, CgroupId, ProcessKey};
+use super::{Call, CgroupId, NetworkChange, ProcessKey, Socket};
 use bytes::Bytes;
-use std::net::SocketAddr;
 
 /// What is particular to a kind of event.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +16,10 @@ pub enum Detail {
     Exit(Exit),
     /// [`Kind::Open`].
     Open(Open),
-    /// [`Kind::Connect`].
-    Connect(Connect),
+    /// What was done with a socket; see [`Socket::kind`].
+    Socket(Socket),
+    /// [`Kind::Netlink`].
+    Netlink(NetworkChange),
     /// [`Kind::Unlink`].
     Unlink(Unlink),
     /// [`Kind::Identity`].
@@ -226,45 +227,6 @@ pub struct Unlink {
     pub asked_at_enter: Option<Text>,
     /// Whether a directory was to be removed.
     pub directory: bool,
-}
-
-/// A connected socket.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Connect {
-    /// The peer.
-    pub peer: Peer,
-    /// The local address, where the kernel had chosen one.
-    pub local: Option<SocketAddr>,
-    /// Whether the peer is the kernel's own copy rather than the program's memory.
-    pub from_kernel: bool,
-    /// Whether the program's memory named another peer than the kernel's copy does.
-    pub differs: bool,
-    /// `AF_*` of the socket.
-    pub family: u16,
-    /// `SOCK_*` of the socket.
-    pub sock_type: u16,
-    /// `IPPROTO_*` of the socket.
-    pub protocol: u32,
-    /// The descriptor.
-    pub fd: i32,
-}
-
-/// The other end of a connection.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Peer {
-    /// An IPv4 or IPv6 address and port. IPv4-mapped addresses stay IPv6 here.
-    Inet(SocketAddr),
-    /// A socket in the file system.
-    UnixPath(Text),
-    /// A socket in the abstract namespace, without the leading NUL.
-    UnixAbstract(Text),
-    /// `AF_UNSPEC`: the socket was disconnected.
-    Disconnect,
-    /// Another family: the bytes after `sa_family`.
-    Other(Text),
-    /// The address could not be read.
-    #[default]
-    Unknown,
 }
 
 /// A change of identity; the values are those after the call.

@@ -7,11 +7,15 @@ mod call;
 pub mod decode;
 mod detail;
 pub mod errno;
+mod netlink;
 pub mod path;
+mod socket;
 
 pub use agentmon_common::record::{flags, path_flags};
 pub use call::{Argument, Call, Target};
-pub use detail::{Cgroup, Connect, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Peer, Text, Unlink};
+pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
+pub use netlink::{Change, NetworkChange};
+pub use socket::{Address, Socket};
 
 /// Identity of a process for the life of the host: a pid is used again, this pair is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,11 +94,23 @@ pub enum Kind {
     System = agentmon_common::record::kind::SYSTEM,
     /// An io_uring was set up, or asked for something.
     IoUring = agentmon_common::record::kind::IO_URING,
+    /// A socket was given its local address.
+    Bind = agentmon_common::record::kind::BIND,
+    /// A socket waits for connections.
+    Listen = agentmon_common::record::kind::LISTEN,
+    /// A connection was accepted.
+    Accept = agentmon_common::record::kind::ACCEPT,
+    /// A socket was made that is not ordinary.
+    Socket = agentmon_common::record::kind::SOCKET,
+    /// Something was sent to a destination that the call named.
+    Send = agentmon_common::record::kind::SEND,
+    /// The network's own settings were changed, by netlink or a firewall's socket option.
+    Netlink = agentmon_common::record::kind::NETLINK,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 34] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -123,6 +139,12 @@ impl Kind {
         Self::Bpf,
         Self::System,
         Self::IoUring,
+        Self::Bind,
+        Self::Listen,
+        Self::Accept,
+        Self::Socket,
+        Self::Send,
+        Self::Netlink,
     ];
 
     /// The kind with this number.
@@ -163,6 +185,12 @@ impl Kind {
             Self::Bpf => "bpf",
             Self::System => "system",
             Self::IoUring => "io_uring",
+            Self::Bind => "bind",
+            Self::Listen => "listen",
+            Self::Accept => "accept",
+            Self::Socket => "socket",
+            Self::Send => "send",
+            Self::Netlink => "netlink",
         }
     }
 }
@@ -237,7 +265,8 @@ impl Event {
             Detail::Fork(_) => Kind::Fork,
             Detail::Exit(_) => Kind::Exit,
             Detail::Open(_) => Kind::Open,
-            Detail::Connect(_) => Kind::Connect,
+            Detail::Socket(socket) => socket.kind,
+            Detail::Netlink(_) => Kind::Netlink,
             Detail::Unlink(_) => Kind::Unlink,
             Detail::Identity(_) => Kind::Identity,
             Detail::CgroupLeave(_) => Kind::CgroupLeave,

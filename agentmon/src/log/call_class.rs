@@ -54,13 +54,21 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, call: &'e Ca
             }
             line.json.close();
         }
-        _ => {
-            line.json.object("kernel");
-            line.json.word("name", op.event.operation);
-            line.json.number("type_id", SYSTEM_CALL);
-            line.json.close();
-        }
+        _ => kernel_call(line, op),
     }
+}
+
+/// A system call that changes a setting of the kernel's.
+pub(super) fn kernel<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
+    actor(line, op);
+    kernel_call(line, op);
+}
+
+fn kernel_call(line: &mut Line<'_, '_>, op: &Operation<'_>) {
+    line.json.object("kernel");
+    line.json.word("name", op.event.operation);
+    line.json.number("type_id", SYSTEM_CALL);
+    line.json.close();
 }
 
 fn file<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {

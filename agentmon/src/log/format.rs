@@ -196,7 +196,8 @@ impl Format {
         let event = op.event;
         let class = match &event.detail {
             Detail::Open(_) | Detail::Unlink(_) => file_class::class(event),
-            Detail::Connect(connect) => network_class::class(event, connect),
+            Detail::Socket(socket) => network_class::class(event, socket),
+            Detail::Netlink(_) => network_class::change(),
             Detail::Call(call) => call_class::class(call),
             _ => process_class::class(event),
         };
@@ -215,7 +216,8 @@ impl Format {
         agent(&mut line, op.agent);
         match &event.detail {
             Detail::Open(_) | Detail::Unlink(_) => file_class::body(&mut line, op),
-            Detail::Connect(connect) => network_class::body(&mut line, op, connect),
+            Detail::Socket(socket) => network_class::body(&mut line, op, socket),
+            Detail::Netlink(_) => call_class::kernel(&mut line, op),
             Detail::Call(call) => call_class::body(&mut line, op, call),
             _ => process_class::body(&mut line, op, &self.spaced),
         }
@@ -223,7 +225,8 @@ impl Format {
         line.json.number("ns", self.clock.epoch_ns(event.timestamp_ns));
         match &event.detail {
             Detail::Open(_) | Detail::Unlink(_) => file_class::unmapped(&mut line, op),
-            Detail::Connect(connect) => network_class::unmapped(&mut line, connect),
+            Detail::Socket(socket) => network_class::unmapped(&mut line, socket),
+            Detail::Netlink(netlink) => network_class::changed(&mut line, netlink),
             Detail::Call(call) => call_class::unmapped(&mut line, call),
             _ => process_class::unmapped(&mut line, op),
         }

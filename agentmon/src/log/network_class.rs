@@ -1,11 +1,12 @@
-//! OCSF class 4001, Network Activity: connect, to Internet addresses and to Unix sockets.
+//! OCSF class 4001, Network Activity: what is done with sockets; and 1003, Kernel Activity, for changes of the network's
+//! own settings.
 //!
 //! Not for: names of hosts. The monitor sees addresses only.
 
 use super::format::Class;
 use super::line::Line;
 use super::process_class::actor;
-use crate::event::{Connect, Event, Peer, Text};
+use crate::event::{Address, Change, Event, Kind, NetworkChange, Socket};
 use crate::process::Operation;
 use std::net::SocketAddr;
 
@@ -14,35 +15,40 @@ const EINPROGRESS: u32 = 115;
 /// `ECONNREFUSED`.
 const ECONNREFUSED: u32 = 111;
 
-pub(super) fn class(event: &Event, connect: &Connect) -> Class {
-    let (activity, status) = match event.outcome.errno() {
-        None if connect.peer == Peer::Disconnect => (2, None),
-        None => (1, None),
-        Some(EINPROGRESS) => (1, Some(0)),
-        Some(ECONNREFUSED) => (5, None),
-        Some(_) => (4, None),
+pub(super) fn class(event: &Event, socket: &Socket) -> Class {
+    let (activity, activity_name) = match socket.kind {
+        Kind::Bind | Kind::Listen => (7, None),
+        Kind::Socket => (99, Some("Create Socket")),
+        kind => match event.outcome.errno() {
+            None if socket.peer == Address::Disconnect => (2, None),
+            None if kind == Kind::Send && !socket.connects() => (6, None),
+            None | Some(EINPROGRESS) => (1, None),
+            Some(ECONNREFUSED) => (5, None),
+            Some(_) => (4, None),
+        },
     };
-    Class { uid: 4001, activity, activity_name: None, status, users: false }
+    let under_way = socket.connects() && event.outcome.errno() == Some(EINPROGRESS);
+    Class { uid: 4001, activity, activity_name, status: under_way.then_some(0), users: false }
 }
 
-pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, connect: &'e Connect) {
+/// Of a change of the network's own settings.
+pub(super) fn change() -> Class {
+    Class { uid: 1003, activity: 4, activity_name: None, status: None, users: false }
+}
+
+pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, socket: &'e Socket) {
     actor(line, op);
-    if let Some(local) = connect.local {
-        address(line, "src_endpoint", local);
+    // Where it waits is the destination of what will come.
+    let (source, destination) = if socket.is_outbound() { (&socket.local, &socket.peer) } else { (&socket.peer, &socket.local) };
+    if !source.is_unknown() {
+        endpoint(line, "src_endpoint", "peer_path", source);
     }
-    match &connect.peer {
-        Peer::Inet(peer) => address(line, "dst_endpoint", *peer),
-        Peer::UnixPath(path) => unix(line, "peer_path", path),
-        Peer::UnixAbstract(name) => unix(line, "peer_name", name),
-        // OCSF wants a destination; that there is none, or none is known, is all there is to say.
-        Peer::Disconnect => line.json.raw(",\"dst_endpoint\":{\"name\":\"none\"}"),
-        Peer::Other(_) | Peer::Unknown => line.json.raw(",\"dst_endpoint\":{\"name\":\"unknown\"}"),
-    }
-    // Outbound.
-    line.json.raw(",\"connection_info\":{\"direction_id\":2");
-    if matches!(connect.peer, Peer::Inet(_)) {
-        line.json.number("protocol_num", connect.protocol);
-        match connect.protocol {
+    endpoint(line, "dst_endpoint", if socket.is_outbound() { "peer_path" } else { "local_path" }, destination);
+    line.json.object("connection_info");
+    line.json.number("direction_id", if socket.is_outbound() { 2 } else { 1 });
+    if socket.about().inet().is_some() {
+        line.json.number("protocol_num", socket.protocol);
+        match socket.protocol {
             6 => line.json.word("protocol_name", "tcp"),
             17 => line.json.word("protocol_name", "udp"),
             _ => {}
@@ -51,41 +57,84 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, connect: &'e
     line.json.close();
 }
 
-fn address(line: &mut Line<'_, '_>, key: &str, address: SocketAddr) {
+fn endpoint<'e>(line: &mut Line<'_, 'e>, key: &str, field: &'static str, address: &'e Address) {
     line.json.object(key);
+    match address {
+        Address::Inet(address) => inet(line, *address),
+        Address::UnixPath(name) | Address::UnixAbstract(name) => line.text("name", field, name),
+        // OCSF wants a destination; that there is none, or none is known, is all there is to say.
+        Address::Disconnect => line.json.word("name", "none"),
+        Address::Other(_) | Address::Unknown => line.json.word("name", "unknown"),
+    }
+    line.json.close();
+}
+
+fn inet(line: &mut Line<'_, '_>, address: SocketAddr) {
     line.json.plain("ip", address.ip());
     line.json.number("port", address.port());
-    line.json.close();
 }
 
-fn unix<'e>(line: &mut Line<'_, 'e>, field: &'static str, name: &'e Text) {
-    line.json.object("dst_endpoint");
-    line.text("name", field, name);
-    line.json.close();
-}
-
-pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, connect: &'e Connect) {
-    line.json.word("peer", peer_kind(&connect.peer));
-    if let Peer::Other(bytes) = &connect.peer {
+pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, socket: &'e Socket) {
+    line.json.word("peer", address_kind(socket.about()));
+    if let Address::Other(bytes) = socket.about() {
         line.text("sockaddr", "sockaddr", bytes);
     }
-    line.json.number("family", connect.family);
-    line.json.number("sock_type", connect.sock_type);
-    line.json.number("fd", connect.fd);
-    if !connect.from_kernel {
+    line.json.number("family", socket.family);
+    line.json.number("sock_type", socket.sock_type);
+    match socket.kind {
+        // A new socket has no number before the call, and no address.
+        Kind::Socket => {
+            line.json.number("protocol", socket.protocol);
+            return;
+        }
+        Kind::Listen => line.json.number("backlog", socket.count),
+        Kind::Send => {
+            line.json.plain("send_flags", format_args!("{:#x}", socket.send_flags));
+            line.json.number("messages", socket.count);
+        }
+        _ => {}
+    }
+    line.json.number("fd", socket.fd);
+    if !socket.from_kernel {
         // The address is the program's word, and it could have changed it while the kernel looked.
         line.json.boolean("from_kernel", false);
     }
+    if let Some(after) = &socket.at_exit {
+        line.json.object("at_exit");
+        line.json.word("peer", address_kind(after));
+        match after {
+            Address::Inet(address) => inet(line, *address),
+            Address::UnixPath(bytes) | Address::UnixAbstract(bytes) | Address::Other(bytes) => line.text("name", "at_exit", bytes),
+            Address::Disconnect | Address::Unknown => {}
+        }
+        line.json.close();
+    }
 }
 
-/// Which kind of peer: a file named like an abstract socket is still a file.
-const fn peer_kind(peer: &Peer) -> &'static str {
-    match peer {
-        Peer::Inet(_) => "inet",
-        Peer::UnixPath(_) => "unix",
-        Peer::UnixAbstract(_) => "unix_abstract",
-        Peer::Disconnect => "disconnect",
-        Peer::Other(_) => "other",
-        Peer::Unknown => "unknown",
+pub(super) fn changed(line: &mut Line<'_, '_>, netlink: &NetworkChange) {
+    line.json.plain("change", netlink.change);
+    match netlink.change {
+        Change::Message { protocol, message, flags } => {
+            line.json.number("netlink_protocol", protocol);
+            line.json.number("message", message);
+            line.json.plain("message_flags", format_args!("{flags:#x}"));
+        }
+        Change::Option { level, option } => {
+            line.json.number("level", level);
+            line.json.number("option", option);
+        }
+    }
+    line.json.number("fd", netlink.fd);
+}
+
+/// Which kind of address: a file named like an abstract socket is still a file.
+const fn address_kind(address: &Address) -> &'static str {
+    match address {
+        Address::Inet(_) => "inet",
+        Address::UnixPath(_) => "unix",
+        Address::UnixAbstract(_) => "unix_abstract",
+        Address::Disconnect => "disconnect",
+        Address::Other(_) => "other",
+        Address::Unknown => "unknown",
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, spaced: &[u8
         }
         Detail::Identity(after) => changed(line, op, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => moved(line, op, cgroup),
-        Detail::Open(_) | Detail::Connect(_) | Detail::Unlink(_) | Detail::Call(_) => {}
+        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) => {}
     }
 }
 
@@ -231,7 +231,7 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
             }
             line.json.boolean("born", cgroup.born);
         }
-        Detail::Open(_) | Detail::Connect(_) | Detail::Unlink(_) | Detail::Call(_) => {}
+        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) => {}
     }
 }
 

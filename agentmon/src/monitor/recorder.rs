@@ -106,12 +106,12 @@ impl Recorder {
     /// Records received and lost; `now_ns` is the boot time.
     pub fn tally(&self, tally: &Tally, now_ns: u64) {
         for kind in Kind::ALL {
-            set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
+            set_total(self.metrics.events.of(kind), tally.received.0[kind as usize]);
             set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
-            set_total(self.metrics.dropped.decode(kind), tally.undecodable[kind as usize]);
+            set_total(self.metrics.dropped.decode(kind), tally.undecodable.0[kind as usize]);
         }
         set_total(&self.metrics.canary_events, tally.canary);
-        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable[0]);
+        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable.0[0]);
         set_total(self.metrics.dropped.at(Stage::ProbeSkipped), tally.skipped_total());
         self.metrics.probe_skipped.set_totals(&tally.skipped);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);

@@ -10,15 +10,25 @@ use crate::view::Losses;
 use agentmon_common::record::kind;
 use agentmon_common::stats::probe;
 
+/// A count for each kind, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts(pub [u64; kind::COUNT]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; kind::COUNT])
+    }
+}
+
 /// Counts since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Records that became events, by kind number.
-    pub received: [u64; kind::COUNT],
+    pub received: Counts,
     /// Records of the canary: received, and no agent's.
     pub canary: u64,
     /// Records that could not be decoded, by kind number; those of no known kind at 0, which is none.
-    pub undecodable: [u64; kind::COUNT],
+    pub undecodable: Counts,
     /// Records of agents that were no longer watched.
     pub unclaimed: u64,
     /// Live lines that were dropped.
@@ -34,8 +44,8 @@ pub struct Tally {
 #[derive(Clone, Debug, Default)]
 struct Told {
     unclaimed: u64,
-    kernel: [u64; kind::COUNT],
-    undecodable: [u64; kind::COUNT],
+    kernel: Counts,
+    undecodable: Counts,
     skipped: u64,
     screen: u64,
 }
@@ -43,7 +53,7 @@ struct Told {
 impl Tally {
     /// A record became an event.
     pub fn received(&mut self, kind: Kind) {
-        self.received[kind as usize] += 1;
+        self.received.0[kind as usize] += 1;
     }
 
     /// A record of the canary became an event.
@@ -54,7 +64,7 @@ impl Tally {
     /// A record did not.
     pub fn undecodable(&mut self, kind: Option<u16>) {
         let known = kind.and_then(Kind::from_number).map_or(0, |kind| kind as usize);
-        self.undecodable[known] += 1;
+        self.undecodable.0[known] += 1;
     }
 
     /// An event of an agent that is no longer watched.
@@ -92,7 +102,7 @@ impl Tally {
         let losses = self.since(&self.told);
         self.told = Told {
             unclaimed: self.unclaimed,
-            kernel: self.kernel.dropped,
+            kernel: Counts(self.kernel.dropped),
             undecodable: self.undecodable,
             skipped: self.skipped_total(),
             screen: self.screen_dropped,
@@ -109,12 +119,12 @@ impl Tally {
         let kernel = Kind::ALL.into_iter().map(|kind| Loss {
             stage: "kernel_ringbuf",
             kind: Some(kind),
-            count: self.kernel.dropped[kind as usize].saturating_sub(told.kernel[kind as usize]),
+            count: self.kernel.dropped[kind as usize].saturating_sub(told.kernel.0[kind as usize]),
         });
         let decode = (0..kind::COUNT).map(|number| Loss {
             stage: "decode",
             kind: u16::try_from(number).ok().and_then(Kind::from_number),
-            count: self.undecodable[number] - told.undecodable[number],
+            count: self.undecodable.0[number] - told.undecodable.0[number],
         });
         let skipped = Loss { stage: "probe_skipped", kind: None, count: self.skipped_total().saturating_sub(told.skipped) };
         let screen = Loss { stage: "screen", kind: None, count: self.screen_dropped - told.screen };
@@ -148,7 +158,7 @@ mod tests {
         tally.received(Kind::Exec);
         tally.undecodable(Some(kind::EXEC));
         for number in 0..kind::COUNT {
-            let accounted = tally.received[number] + tally.kernel.dropped[number] + tally.undecodable[number];
+            let accounted = tally.received.0[number] + tally.kernel.dropped[number] + tally.undecodable.0[number];
             assert_eq!(accounted, tally.kernel.produced[number], "records of kind {number}");
         }
         let expected = [("kernel_ringbuf", Some(Kind::Open), 3), ("decode", Some(Kind::Exec), 1), ("decode", Some(Kind::Open), 2)];

@@ -2,7 +2,7 @@
 //!
 //! Routing is strict: a rule sees events of its category only, and by default successful ones only.
 
-use crate::event::{Connect, Detail, Event, Kind, Open, Peer};
+use crate::event::{Address, Detail, Event, Kind, Open, Socket};
 
 /// `-EINPROGRESS`: a connection that is under way.
 const IN_PROGRESS: i64 = -115;
@@ -23,9 +23,9 @@ pub enum Category {
     FileChange,
     /// A file or directory was removed.
     FileDelete,
-    /// A connection to an IPv4 or IPv6 peer.
+    /// A connection to or from an IPv4 or IPv6 peer, or a send to one without a connection.
     NetworkConnection,
-    /// A connection to a UNIX socket.
+    /// A connection to a UNIX socket, or a datagram to one.
     UnixConnect,
     /// A change of user, group or capability sets.
     PrivilegeChange,
@@ -51,11 +51,17 @@ pub enum Category {
     SystemSetting,
     /// An io_uring was set up.
     IoUring,
+    /// A socket was given its local address, or waits for connections.
+    NetworkBind,
+    /// A socket was made that is not ordinary: neither UNIX nor TCP or UDP over IP.
+    SocketCreate,
+    /// The network's own settings were changed, by a netlink message or a firewall's socket option.
+    Netlink,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -75,6 +81,9 @@ impl Category {
         Self::BpfSyscall,
         Self::SystemSetting,
         Self::IoUring,
+        Self::NetworkBind,
+        Self::SocketCreate,
+        Self::Netlink,
     ];
 
     /// Its name in a rule.
@@ -100,6 +109,9 @@ impl Category {
             Self::BpfSyscall => "bpf_syscall",
             Self::SystemSetting => "system_setting",
             Self::IoUring => "io_uring",
+            Self::NetworkBind => "network_bind",
+            Self::SocketCreate => "socket_create",
+            Self::Netlink => "netlink",
         }
     }
 
@@ -111,16 +123,13 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 11] = [
+pub(super) const NOT_YET: [&str; 8] = [
     "dns_query",
     "process_signal",
     "process_termination",
     "process_tampering",
     "device_access",
-    "network_bind",
     "network_flow",
-    "netlink",
-    "socket_create",
     "sysctl_write",
     "compat_syscall",
 ];
@@ -140,8 +149,8 @@ impl Categories {
             Detail::Exec(_) => one(Category::ProcessCreation),
             Detail::Open(open) => Self { list: [Some(Category::FileAccess), written(open, succeeded)] },
             Detail::Unlink(_) => one(Category::FileDelete),
-            Detail::Connect(Connect { peer: Peer::Inet(_), .. }) => one(Category::NetworkConnection),
-            Detail::Connect(Connect { peer: Peer::UnixPath(_) | Peer::UnixAbstract(_), .. }) => one(Category::UnixConnect),
+            Detail::Socket(socket) => Self { list: [attached(socket), None] },
+            Detail::Netlink(_) => one(Category::Netlink),
             Detail::Identity(_) => one(Category::PrivilegeChange),
             Detail::CgroupLeave(_) => one(Category::CgroupChange),
             Detail::Call(call) => Self { list: called(call.kind) },
@@ -175,6 +184,17 @@ const fn called(kind: Kind) -> [Option<Category>; 2] {
     [Some(one), two]
 }
 
+/// What was done with a socket. A send to a destination is a connection to whoever asks where data goes.
+const fn attached(socket: &Socket) -> Option<Category> {
+    Some(match (socket.kind, &socket.peer) {
+        (Kind::Bind | Kind::Listen, _) => Category::NetworkBind,
+        (Kind::Socket, _) => Category::SocketCreate,
+        (_, Address::Inet(_)) => Category::NetworkConnection,
+        (_, Address::UnixPath(_) | Address::UnixAbstract(_)) => Category::UnixConnect,
+        _ => return None,
+    })
+}
+
 /// Created, changed, or neither. Of a failed open only the intent is known.
 fn written(open: &Open, succeeded: bool) -> Option<Category> {
     let creates = if succeeded { open.created } else { open.open_flags & O_CREAT != 0 };
@@ -187,5 +207,5 @@ fn written(open: &Open, succeeded: bool) -> Option<Category> {
 
 /// Whether the operation took effect. A connection that is under way did.
 pub(super) fn succeeded(event: &Event) -> bool {
-    event.outcome.succeeded() || (event.outcome.0 == IN_PROGRESS && matches!(event.detail, Detail::Connect(_)))
+    event.outcome.succeeded() || (event.outcome.0 == IN_PROGRESS && matches!(&event.detail, Detail::Socket(socket) if socket.connects()))
 }

@@ -49,7 +49,12 @@ const FILE: &[Category] = &[
 const OPEN: &[Category] = &[Category::FileEvent, Category::FileAccess, Category::FileChange];
 const DELETE: &[Category] = &[Category::FileDelete];
 const NETWORK: &[Category] = &[Category::NetworkConnection];
-const UNIX: &[Category] = &[Category::UnixConnect];
+const UNIX: &[Category] = &[Category::UnixConnect, Category::NetworkBind];
+const BIND: &[Category] = &[Category::NetworkBind];
+/// Where a socket is known.
+const SOCKET: &[Category] = &[Category::NetworkConnection, Category::UnixConnect, Category::NetworkBind, Category::SocketCreate];
+const PROTOCOL: &[Category] = &[Category::NetworkConnection, Category::NetworkBind, Category::SocketCreate];
+const NETLINK: &[Category] = &[Category::Netlink];
 const PRIVILEGE: &[Category] = &[Category::PrivilegeChange];
 const CGROUP: &[Category] = &[Category::CgroupChange];
 /// Where one name leads to another.
@@ -150,22 +155,36 @@ fields! {
     ForWriting in OPEN;
     /// Whether a directory was to be removed.
     Directory in DELETE;
-    /// The peer's address. IPv4-mapped IPv6 addresses are shown as IPv4.
+    /// The peer's address; of a connection that came in, the local one. IPv4-mapped IPv6 addresses are shown as IPv4.
     DestinationIp in NETWORK;
-    /// The peer's port.
+    /// Its port.
     DestinationPort in NETWORK;
     /// The peer's name. The kernel does not know it: always absent.
     DestinationHostname in NETWORK;
-    /// The local address, where the kernel had chosen one.
+    /// The local address, where the kernel had chosen one; of a connection that came in, the peer's.
     SourceIp in NETWORK;
-    /// The local port.
+    /// Its port.
     SourcePort in NETWORK;
-    /// Always `true`: these are connections the agent made.
+    /// `true` of what the agent began, `false` of a connection that it accepted.
     Initiated in NETWORK;
     /// `tcp`, `udp`, or the protocol's number.
-    Protocol in NETWORK;
+    Protocol in PROTOCOL;
     /// Path of the socket; `@name` in the abstract namespace.
     TargetSocket in UNIX;
+    /// The local address a socket was bound to or listens on. IPv4-mapped IPv6 addresses are shown as IPv4.
+    BindIp in BIND;
+    /// Its port, as the kernel chose it.
+    BindPort in BIND;
+    /// Whether only this host can reach that address.
+    BindLoopback in BIND;
+    /// `inet`, `inet6`, `unix`, `packet`, `netlink`, `vsock`, `alg`, …, or the family's number.
+    SocketFamily in SOCKET;
+    /// `stream`, `dgram`, `raw`, `seqpacket`, …, or the type's number.
+    SocketType in SOCKET;
+    /// `route`, `netfilter`, `xfrm`, `audit`; absent when a socket option was set.
+    NetlinkProtocol in NETLINK;
+    /// The message or option by the kernel's name: `RTM_NEWROUTE`, `NFT_MSG_DELTABLE`, `IPT_SO_SET_REPLACE`; else its number: `0x604`.
+    NetlinkType in NETLINK;
     /// Real user id after the call.
     NewUid in PRIVILEGE;
     /// Effective user id after the call.

@@ -3,10 +3,10 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Call, Connect, Detail, Exec, Kind, Path, PathTrust, Peer, Unlink, flags};
+use crate::event::{Address, Call, Detail, Exec, Kind, NetworkChange, Path, PathTrust, Socket, Unlink, flags};
 use crate::process::Operation;
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// Buffers for command lines, which exist as one text only when a rule asks.
 #[derive(Debug, Default)]
@@ -151,7 +151,8 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             _ => None,
         },
         Detail::Unlink(unlink) => removed(field, unlink),
-        Detail::Connect(connect) => contacted(field, connect),
+        Detail::Socket(socket) => attached(field, socket),
+        Detail::Netlink(netlink) => changed(field, netlink),
         Detail::Identity(identity) => match field {
             Field::NewUid => short(identity.uids[0]),
             Field::NewEuid => short(identity.uids[1]),
@@ -209,21 +210,42 @@ fn removed(field: Field, unlink: &Unlink) -> Option<Value<'_>> {
     }
 }
 
-fn contacted(field: Field, connect: &Connect) -> Option<Value<'_>> {
-    let address = |socket: &SocketAddr| short(socket.ip().to_canonical());
-    match (field, &connect.peer) {
-        (Field::DestinationIp, Peer::Inet(peer)) => address(peer),
-        (Field::DestinationPort, Peer::Inet(peer)) => short(peer.port()),
-        (Field::SourceIp, _) => address(connect.local.as_ref()?),
-        (Field::SourcePort, _) => short(connect.local?.port()),
-        (Field::Initiated, _) => truth(true),
-        (Field::Protocol, _) => match (connect.protocol, connect.sock_type) {
+fn attached(field: Field, socket: &Socket) -> Option<Value<'_>> {
+    let (from, to) = if socket.is_outbound() { (&socket.local, &socket.peer) } else { (&socket.peer, &socket.local) };
+    let ip = |address: &Address| short(address.inet()?.ip().to_canonical());
+    let port = |address: &Address| short(address.inet()?.port());
+    let named = |name: Option<&'static str>, number: u16| name.map_or_else(|| short(number), word);
+    match field {
+        Field::DestinationIp => ip(to),
+        Field::DestinationPort => port(to),
+        Field::SourceIp => ip(from),
+        Field::SourcePort => port(from),
+        Field::BindIp => ip(&socket.local),
+        Field::BindPort => port(&socket.local),
+        Field::BindLoopback => truth(socket.local.inet()?.ip().to_canonical().is_loopback()),
+        Field::Initiated => truth(socket.is_outbound()),
+        Field::SocketFamily => named(socket.family_name(), socket.family),
+        Field::SocketType => named(socket.type_name(), socket.sock_type),
+        // Of other families a number says nothing of TCP or UDP.
+        Field::Protocol if !matches!(socket.family, 2 | 10) => short(socket.protocol),
+        Field::Protocol => match (socket.protocol, socket.sock_type) {
             (6, _) | (0, 1) => word("tcp"),
             (17, _) | (0, 2) => word("udp"),
             (number, _) => short(number),
         },
-        (Field::TargetSocket, Peer::UnixPath(path)) => some(&path.bytes),
-        (Field::TargetSocket, Peer::UnixAbstract(name)) => Some(abstract_name(&name.bytes)),
+        Field::TargetSocket => match socket.about() {
+            Address::UnixPath(path) => some(&path.bytes),
+            Address::UnixAbstract(name) => Some(abstract_name(&name.bytes)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn changed(field: Field, netlink: &NetworkChange) -> Option<Value<'_>> {
+    match field {
+        Field::NetlinkProtocol => word(netlink.change.protocol()?),
+        Field::NetlinkType => short(netlink.change),
         _ => None,
     }
 }

@@ -49,7 +49,9 @@ pub const fn source(kind: Kind) -> Source {
         Kind::Fork => Source { hooks: "tp_btf sched_process_fork", blind_to: "threads" },
         Kind::Exit => Source { hooks: "tp_btf sched_process_exit", blind_to: "nothing known of" },
         Kind::Open => Source { hooks: CALLS, blind_to: "io_uring; descriptors received over a socket; what is read and written" },
-        Kind::Connect => Source { hooks: CALLS, blind_to: "io_uring" },
+        Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket => Source { hooks: CALLS, blind_to: "io_uring" },
+        Kind::Send => Source { hooks: CALLS, blind_to: "io_uring; of sendmmsg all destinations but the first" },
+        Kind::Netlink => Source { hooks: CALLS, blind_to: "io_uring; write(2) on a netlink socket; pieces of a message but the first" },
         Kind::CgroupLeave | Kind::CgroupJoin => {
             Source { hooks: "tp_btf cgroup_attach_task, sched_process_fork", blind_to: "nothing known of" }
         }
@@ -132,7 +134,7 @@ pub const PROBES: [Probe; 9] = [
         program: "am_sys_exit",
         hook: Hook::Tracepoint("sys_exit"),
         presence: Presence::WhileWatching,
-        without: "open, connect, unlink and changes of identity are missed",
+        without: "open, sockets, unlink and changes of identity are missed",
     },
     Probe {
         program: "am_sys_enter",

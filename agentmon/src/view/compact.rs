@@ -1,6 +1,6 @@
 //! One line per operation, for people who watch.
 //!
-//! Shown by default: programs, files opened for writing or created, removals, connections, changes of identity, moves
+//! Shown by default: programs, files opened for writing or created, removals, connections and other sockets, changes of identity, moves
 //! between cgroups, and whatever a rule matched. Left out unless asked for: successful and failed opens for reading
 //! (most of what programs do, half of it looking for files that are not there), forks, exits. The log has them all.
 //! Not for: machines; the text may change.
@@ -13,6 +13,7 @@ use crate::event::{Detail, Event, Identity, Kind, WallClock};
 use crate::log::{BreakerView, Loss, MatchView, StateView};
 use crate::process::{Agent, Operation};
 use crate::response::Command;
+use agentmon_common::netlink::AF_NETLINK;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
@@ -179,12 +180,23 @@ impl Compact {
     }
 }
 
+/// `SOCK_STREAM` (`include/linux/net.h`).
+const SOCK_STREAM: u16 = 1;
+
 /// What happens so often, or says so little, that it is left out by default.
 const fn is_quiet(detail: &Detail) -> bool {
     match detail {
         Detail::Open(open) => !open.created && !open.for_writing(),
         // Programs make directories and share memory all day.
         Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map),
+        // What is bound says where only when something listens there; the C library asks netlink for every name; UNIX servers
+        // accept all day.
+        Detail::Socket(socket) => match socket.kind {
+            Kind::Bind => socket.sock_type == SOCK_STREAM || socket.family == AF_NETLINK,
+            Kind::Socket => socket.family == AF_NETLINK,
+            Kind::Accept => socket.peer.inet().is_none(),
+            _ => false,
+        },
         Detail::Fork(_) | Detail::Exit(_) => true,
         _ => false,
     }
@@ -198,7 +210,8 @@ const fn verb(event: &Event) -> &'static str {
         Detail::Open(open) if open.created => "create",
         Detail::Open(open) if open.for_writing() => "write",
         Detail::Open(_) => "open",
-        Detail::Connect(_) => "connect",
+        Detail::Socket(socket) => socket.kind.name(),
+        Detail::Netlink(_) => "netlink",
         Detail::Unlink(unlink) if unlink.directory => "rmdir",
         Detail::Unlink(_) => "unlink",
         Detail::Identity(_) => "identity",
@@ -233,7 +246,8 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Open(open) => target::file(line, &open.path.bytes, &open.asked.bytes, TARGET_WIDTH),
         Detail::Unlink(unlink) => target::file(line, &unlink.path.bytes, &unlink.asked.bytes, TARGET_WIDTH),
-        Detail::Connect(connect) => target::peer(line, &connect.peer, TARGET_WIDTH),
+        Detail::Socket(socket) => target::socket(line, socket, TARGET_WIDTH),
+        Detail::Netlink(netlink) => target::change(line, netlink),
         Detail::Identity(after) => identity(line, op.event.operation, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => {
             let path: &[u8] = if cgroup.path.is_empty() { b"(another cgroup)" } else { &cgroup.path.bytes };
@@ -277,7 +291,7 @@ fn program(line: &mut String, exe: &[u8]) {
 mod tests {
     use super::Compact;
     use crate::agents::State;
-    use crate::event::{Detail, Kind, Outcome, Peer};
+    use crate::event::{Address, Detail, Kind, Outcome};
     use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
     use crate::log::{BreakerView, Loss, MatchView, StateView};
     use jiff::tz::TimeZone;
@@ -324,6 +338,12 @@ mod tests {
 09:22:38.577 bpf      claude-code/7f3a bpf command=420  curl[4712]
 09:22:38.577 system   claude-code/7f3a kexec_load segments=420 flags=0x2  curl[4712]
 09:22:38.577 io_uring claude-code/7f3a io_uring_setup entries=420  curl[4712]
+09:22:38.577 bind     claude-code/7f3a 0.0.0.0:8080  curl[4712]
+09:22:38.577 listen   claude-code/7f3a 0.0.0.0:8080  curl[4712]
+09:22:38.577 accept   claude-code/7f3a 93.184.215.14:443 at 10.0.3.17:51514  curl[4712]
+09:22:38.577 socket   claude-code/7f3a packet raw protocol 768  curl[4712]
+09:22:38.577 send     claude-code/7f3a 93.184.215.14:53  curl[4712]
+09:22:38.577 netlink  claude-code/7f3a netfilter NFT_MSG_DELTABLE  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -333,7 +353,7 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map]);
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind]);
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));
@@ -341,7 +361,7 @@ mod tests {
 
     #[test]
     fn failures_and_hostile_text_are_shown_for_what_they_are() {
-        let mut refused = sample("connect", connect(Peer::UnixPath(text(b"/run/\x1b[31mx"))));
+        let mut refused = sample("connect", connect(Address::UnixPath(text(b"/run/\x1b[31mx"))));
         refused.event.outcome = Outcome(-111);
         assert!(line(&refused, &[], false).contains(r" unix:/run/\x1b[31mx  ECONNREFUSED  "));
         let exec = sample("execve", Detail::Exec(program("/bin/sh", b"sh\0-c\0echo a\n\xff\0\0")));

@@ -7,7 +7,7 @@ use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
 use super::{counted, target};
-use crate::event::{Call, Detail, Event, Exec, Kind};
+use crate::event::{Call, Detail, Event, Exec, Kind, Socket};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
 use std::collections::BTreeMap;
@@ -38,6 +38,7 @@ pub struct Summary {
     created: u64,
     deleted: Tally,
     contacted: Tally,
+    listened: Tally,
     identities: Tally,
     calls: Tally,
     left: u64,
@@ -67,6 +68,7 @@ impl Summary {
             created: 0,
             deleted: tally(),
             contacted: tally(),
+            listened: tally(),
             identities: tally(),
             calls: tally(),
             left: 0,
@@ -104,12 +106,11 @@ impl Summary {
                 self.written.add(&open.path.bytes, false);
             }
             Detail::Unlink(unlink) if !failed => self.deleted.add(directory(&unlink.path.bytes), false),
-            Detail::Connect(connect) => {
-                let mut peer = String::new();
-                target::peer(&mut peer, &connect.peer, NAME_WIDTH);
-                // A connection under way is not a failed one.
-                let failed = failed && event.outcome.error_name() != Some("EINPROGRESS");
-                self.contacted.add(peer.as_bytes(), failed);
+            Detail::Socket(socket) => self.socket(event, socket, failed),
+            Detail::Netlink(netlink) => {
+                let mut text = String::new();
+                target::change(&mut text, netlink);
+                self.calls.add(text.as_bytes(), failed);
             }
             Detail::Identity(after) => {
                 let text = format!("{} to uid {} euid {} gid {}", event.operation, after.uids[0], after.uids[1], after.gids[0]);
@@ -117,6 +118,24 @@ impl Summary {
             }
             Detail::CgroupLeave(_) => self.left += 1,
             Detail::Call(call) => self.call(event, call, failed),
+            _ => {}
+        }
+    }
+
+    fn socket(&mut self, event: &Event, socket: &Socket, failed: bool) {
+        let mut text = String::new();
+        target::socket(&mut text, socket, NAME_WIDTH);
+        match socket.kind {
+            Kind::Connect | Kind::Send => {
+                // A connection under way is not a failed one.
+                let failed = failed && event.outcome.error_name() != Some("EINPROGRESS");
+                self.contacted.add(text.as_bytes(), failed);
+            }
+            Kind::Listen => self.listened.add(text.as_bytes(), failed),
+            // Some of every program's calls of the C library.
+            Kind::Socket if socket.family != agentmon_common::netlink::AF_NETLINK => {
+                self.calls.add(format!("socket {text}").as_bytes(), failed);
+            }
             _ => {}
         }
     }
@@ -155,6 +174,7 @@ impl Summary {
         section(&mut out, paint, "wrote", &self.written, &format!(", {} created", self.created));
         section(&mut out, paint, "deleted", &self.deleted, ", by directory");
         section(&mut out, paint, "contacted", &self.contacted, "");
+        section(&mut out, paint, "listened", &self.listened, "");
         section(&mut out, paint, "identity", &self.identities, "");
         section(&mut out, paint, "called", &self.calls, " other system calls that change files, processes or the system");
         if self.left > 0 {
@@ -243,7 +263,7 @@ fn losses(out: &mut String, paint: Paint, lost: &Losses) {
 #[cfg(test)]
 mod tests {
     use super::{Losses, NAMES_MAX, Summary};
-    use crate::event::{Detail, Kind, Outcome, Peer, Unlink};
+    use crate::event::{Address, Detail, Kind, Outcome, Unlink};
     use crate::log::Loss;
     use crate::log::tests::sample::{breaker, connect, every_kind, open, path, rule, sample};
 
@@ -256,12 +276,12 @@ mod tests {
         let mut later = sample("openat", open(b"/work/\x1b]0;x\x07", 0o101));
         later.event.timestamp_ns += 2_500_000_000;
         summary.operation(&later.operation(), &[rule(&[], 4, "alert")]);
-        let mut refused = sample("connect", connect(Peer::Inet("93.184.215.14:443".parse().unwrap())));
+        let mut refused = sample("connect", connect(Address::Inet("93.184.215.14:443".parse().unwrap())));
         refused.event.outcome = Outcome(-111);
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  30 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring
+        let want = r"summary  36 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink
 ran  1
        1 x /usr/bin/curl
 wrote  6, 0 created
@@ -270,11 +290,14 @@ wrote  6, 0 created
        1 x /work/\x1b]0;x\x07
 deleted  1, by directory
        1 x /work/repo/src
-contacted  2
+contacted  3
        2 x 93.184.215.14:443  1 failed
+       1 x 93.184.215.14:53
+listened  1
+       1 x 0.0.0.0:8080
 identity  1
        1 x setuid to uid 1001 euid 1001 gid 1001
-called  11 other system calls that change files, processes or the system
+called  13 other system calls that change files, processes or the system
        1 x chmod
        1 x chown
        1 x setxattr
@@ -283,7 +306,7 @@ called  11 other system calls that change files, processes or the system
        1 x ptrace
        1 x unshare
        1 x init_module
-         and 3 more
+         and 5 more
 left  1 time a process was moved out of its cgroup (still watched)
 alerts  1
        1 x high Credential file read by an agent

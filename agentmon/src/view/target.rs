@@ -3,7 +3,7 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Call, Exec, Kind, Peer, Target, Text};
+use crate::event::{Address, Call, Exec, Kind, NetworkChange, Socket, Target, Text};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -99,21 +99,61 @@ fn text(out: &mut String, call: &Call, width: usize) {
     }
 }
 
-/// The other end of a connection.
-pub(super) fn peer(out: &mut String, peer: &Peer, width: usize) {
+/// What was done with a socket: the address it is about, and of an accepted connection where it came in.
+pub(super) fn socket(out: &mut String, socket: &Socket, width: usize) {
+    match socket.kind {
+        Kind::Socket => return made(out, socket),
+        // Of a UNIX socket only the bind says the name.
+        Kind::Listen | Kind::Accept if socket.about().is_unknown() => out.push_str(socket.family_name().unwrap_or("(unknown address)")),
+        _ => address(out, socket.about(), width),
+    }
+    if socket.kind == Kind::Accept && !socket.local.is_unknown() {
+        out.push_str(" at ");
+        address(out, &socket.local, width);
+    }
+    if socket.count > 1 && socket.kind == Kind::Send {
+        // Writing to a String cannot fail.
+        let _ = write!(out, " and {} messages more", socket.count - 1);
+    }
+}
+
+fn made(out: &mut String, socket: &Socket) {
+    let number = |out: &mut String, name: Option<&str>, number: u16| match name {
+        Some(name) => out.push_str(name),
+        None => {
+            let _ = write!(out, "{number}");
+        }
+    };
+    number(out, socket.family_name(), socket.family);
+    out.push(' ');
+    number(out, socket.type_name(), socket.sock_type);
+    let _ = write!(out, " protocol {}", socket.protocol);
+}
+
+/// A change of the network's own settings.
+pub(super) fn change(out: &mut String, netlink: &NetworkChange) {
+    if let Some(protocol) = netlink.change.protocol() {
+        out.push_str(protocol);
+        out.push(' ');
+    }
+    let _ = write!(out, "{}", netlink.change);
+}
+
+/// An address.
+pub(super) fn address(out: &mut String, address: &Address, width: usize) {
     let named = |out: &mut String, mark: &str, name: &Text| {
         out.push_str(mark);
         escape_within(out, &name.bytes, width);
     };
-    match peer {
-        Peer::Inet(address) => {
+    match address {
+        Address::Inet(address) => {
             // Writing to a String cannot fail.
             let _ = write!(out, "{address}");
         }
-        Peer::UnixPath(path) => named(out, "unix:", path),
-        Peer::UnixAbstract(name) => named(out, "unix:@", name),
-        Peer::Disconnect => out.push_str("(disconnect)"),
-        Peer::Other(_) => out.push_str("(another address family)"),
-        Peer::Unknown => out.push_str("(unreadable address)"),
+        Address::UnixPath(path) => named(out, "unix:", path),
+        Address::UnixAbstract(name) => named(out, "unix:@", name),
+        Address::Disconnect => out.push_str("(disconnect)"),
+        Address::Other(_) => out.push_str("(another address family)"),
+        Address::Unknown => out.push_str("(unreadable address)"),
     }
 }

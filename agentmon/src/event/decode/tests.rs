@@ -1,10 +1,10 @@
 //! Properties of the decoder: what was put into a record comes out, and no bytes make it panic.
 
 use super::{decode, kind_number};
-use crate::event::{Detail, Event, Kind, PathTrust, Peer, flags, path_flags};
+use crate::event::{Address, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
-    CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed,
-    PlaceFixed, Span, kind,
+    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SocketFixed,
+    Span, kind,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -99,8 +99,8 @@ fn samples() -> Vec<Bytes> {
         argv: exec.push(b"x\0y\0"),
         ..ExecFixed::default()
     };
-    let mut connect = Builder::new::<ConnectFixed>(kind::CONNECT, 0);
-    let connected = ConnectFixed { family: 2, peer_port: 1, asked: connect.push(&[2, 0, 0, 80, 127, 0, 0, 1]), ..ConnectFixed::default() };
+    let mut connect = Builder::new::<SocketFixed>(kind::CONNECT, 0);
+    let connected = SocketFixed { family: 2, peer_port: 1, asked: connect.push(&[2, 0, 0, 80, 127, 0, 0, 1]), ..SocketFixed::default() };
     let mut leave = Builder::new::<CgroupFixed>(kind::CGROUP_LEAVE, 0);
     let left = CgroupFixed { path: leave.push(b"/other"), to_cgroup_id: 5, ..CgroupFixed::default() };
     let mut seen = Builder::new::<ExecFixed>(kind::PROCESS_SEEN, 0);
@@ -119,6 +119,10 @@ fn samples() -> Vec<Bytes> {
     ];
     let rest = Kind::ALL.into_iter().skip(all.len());
     all.extend(rest.map(|kind| {
+        if kind >= Kind::Bind {
+            let fixed = SocketFixed { family: 2, sock_type: 1, protocol: 6, peer_port: 1, code: 24, ..SocketFixed::default() };
+            return Builder::new::<SocketFixed>(kind as u16, 0).finish(&fixed);
+        }
         let op = SHAPES.iter().position(|shape| shape.kind == kind as u16).unwrap_or_else(|| panic!("no call of {kind:?}"));
         called(kind as u16, op as u8, b"a")
     }));
@@ -225,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_a_good_header_decode_or_are_refused(kind in 0..12_u16, ret in any::<i64>(), rest in bytes(600)) {
+    fn any_bytes_behind_a_good_header_decode_or_are_refused(kind in 0..40_u16, ret in any::<i64>(), rest in bytes(600)) {
         let mut record = Builder::new::<[u8; 0]>(kind, ret);
         record.push(&rest);
         let _ = decode(&record.finish::<[u8; 0]>(&[])).map(|event| (event.outcome.error_name(), format!("{event:?}")));
@@ -233,7 +237,7 @@ proptest! {
 
     #[test]
     fn a_damaged_record_decodes_or_is_refused(
-        kind in 0..10_usize,
+        kind in 0..Kind::ALL.len(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
     ) {
         let mut record = samples()[kind].to_vec();
@@ -291,7 +295,7 @@ proptest! {
     ) {
         let mut asked = asked;
         asked.set_port(port);
-        let mut record = Builder::new::<ConnectFixed>(kind::CONNECT, 0);
+        let mut record = Builder::new::<SocketFixed>(kind::CONNECT, 0);
         let (family, octets): (u16, Vec<u8>) = match asked {
             SocketAddr::V4(v4) => (2, v4.ip().octets().to_vec()),
             SocketAddr::V6(v6) => (10, v6.ip().octets().to_vec()),
@@ -306,21 +310,23 @@ proptest! {
         let mut peer_addr = [0; 16];
         peer_addr[..octets.len()].copy_from_slice(&octets);
         let peer_port = if other { port - 1 } else { port };
-        let fixed = ConnectFixed { family, peer_addr, peer_port, asked: record.push(&sockaddr), ..ConnectFixed::default() };
+        let fixed = SocketFixed { family, peer_addr, peer_port, asked: record.push(&sockaddr), ..SocketFixed::default() };
         let event = event(&record.finish(&fixed));
-        let Detail::Connect(connect) = &event.detail else { panic!("a connect") };
+        let Detail::Socket(connect) = &event.detail else { panic!("a connect") };
         let known = !asked.ip().is_unspecified() && peer_port != 0;
         prop_assert_eq!(connect.from_kernel, known);
         prop_assert_eq!(event.has(flags::CHANGED), known && other);
         let want = SocketAddr::new(asked.ip(), if known { peer_port } else { port });
-        prop_assert_eq!(&connect.peer, &Peer::Inet(want));
+        prop_assert_eq!(&connect.peer, &Address::Inet(want));
     }
 
     #[test]
-    fn any_address_is_some_peer(address in bytes(129), family in prop_oneof![Just(0_u16), Just(1), Just(2), Just(10), any::<u16>()]) {
-        let mut record = Builder::new::<ConnectFixed>(kind::CONNECT, -22);
+    fn any_address_is_some_peer(
+        address in bytes(129), kind in prop_oneof![Just(kind::CONNECT), kind::BIND..=kind::SEND], family in prop_oneof![Just(0_u16), Just(1), Just(2), Just(10), any::<u16>()],
+    ) {
+        let mut record = Builder::new::<SocketFixed>(kind, -22);
         let asked = record.push(&[&family.to_ne_bytes()[..], &address].concat());
-        let decoded = decode(&record.finish(&ConnectFixed { asked, ..ConnectFixed::default() }));
+        let decoded = decode(&record.finish(&SocketFixed { asked, ..SocketFixed::default() }));
         prop_assert!(decoded.is_ok());
     }
 }
@@ -338,3 +344,4 @@ fn a_file_without_a_name_was_created_by_its_open() {
 }
 
 mod call;
+mod socket;

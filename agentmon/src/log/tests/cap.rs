@@ -1,7 +1,7 @@
 //! Hostile text: no line is longer than the cap, torn, or invalid; and what was not cut can be had back in full.
 
 use super::sample::{connect, format, open, path, program, rule, sample, text};
-use crate::event::{Detail, Exec, Outcome, Path, Peer, Text, Unlink, flags};
+use crate::event::{Address, Detail, Exec, Outcome, Path, Text, Unlink, flags};
 use crate::log::LINE_MAX;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -96,8 +96,8 @@ proptest! {
         if let Some(got) = recovered(&removed, "asked_at_enter", &removed["unmapped"]["asked_at_enter"]) {
             prop_assert_eq!(&got, &before);
         }
-        let socket = line("connect", connect(Peer::UnixAbstract(text(&name))))?;
-        if let Some(got) = recovered(&socket, "peer_name", &socket["dst_endpoint"]["name"]) {
+        let socket = line("connect", connect(Address::UnixAbstract(text(&name))))?;
+        if let Some(got) = recovered(&socket, "peer_path", &socket["dst_endpoint"]["name"]) {
             prop_assert_eq!(&got, &name);
         }
     }

@@ -1,8 +1,8 @@
 //! One operation of every kind, as the tests of the log use it.
 
 use crate::event::{
-    AgentId, Call, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Identity, Kind, Open, Outcome, Path, PathTrust, Peer,
-    ProcessKey, Target, Text, Unlink, WallClock,
+    Address, AgentId, Call, Cgroup, CgroupId, Change, Detail, Event, Exec, Exit, FileId, Identity, Kind, NetworkChange, Open, Outcome,
+    Path, PathTrust, ProcessKey, Socket, Target, Text, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -111,17 +111,30 @@ pub(crate) fn open(path_bytes: &[u8], open_flags: u64) -> Detail {
     })
 }
 
-pub(crate) fn connect(peer: Peer) -> Detail {
-    Detail::Connect(Connect {
-        peer,
-        local: Some("10.0.3.17:51514".parse().unwrap()),
-        differs: false,
-        from_kernel: true,
-        family: 2,
-        sock_type: 1,
-        protocol: 6,
-        fd: 5,
-    })
+pub(crate) fn inet(address: &str) -> Address {
+    Address::Inet(address.parse().unwrap())
+}
+
+fn tcp(kind: Kind) -> Socket {
+    Socket { local: inet("10.0.3.17:51514"), from_kernel: true, family: 2, sock_type: 1, protocol: 6, fd: 5, ..Socket::new(kind) }
+}
+
+pub(crate) fn connect(peer: Address) -> Detail {
+    Detail::Socket(Socket { peer, ..tcp(Kind::Connect) })
+}
+
+/// What is done with a socket, of a kind other than connect.
+pub(crate) fn socket(kind: Kind) -> Sample {
+    let wildcard = || inet("0.0.0.0:8080");
+    let socket = match kind {
+        Kind::Bind => Socket { local: wildcard(), ..tcp(kind) },
+        Kind::Listen => Socket { local: wildcard(), count: 128, ..tcp(kind) },
+        Kind::Accept => Socket { peer: inet("93.184.215.14:443"), ..tcp(kind) },
+        // ETH_P_ALL, in network order.
+        Kind::Socket => Socket { family: 17, sock_type: 3, protocol: 768, ..Socket::new(kind) },
+        _ => Socket { peer: inet("93.184.215.14:53"), family: 2, sock_type: 2, protocol: 17, fd: 5, count: 1, ..Socket::new(kind) },
+    };
+    sample(if kind == Kind::Send { "sendto" } else { kind.name() }, Detail::Socket(socket))
 }
 
 /// A call of a kind that is told by its arguments: the first of the table.
@@ -161,7 +174,7 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             ),
             Kind::Exit => sample("exit", Detail::Exit(Exit { status: 0 })),
             Kind::Open => sample("openat", open(b"/home/agent/.aws/credentials", 0o2_000_000)),
-            Kind::Connect => sample("connect", connect(Peer::Inet("93.184.215.14:443".parse().unwrap()))),
+            Kind::Connect => sample("connect", connect(inet("93.184.215.14:443"))),
             Kind::Unlink => sample(
                 "unlinkat",
                 Detail::Unlink(Unlink {
@@ -178,6 +191,11 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             Kind::CgroupLeave => sample("cgroup_leave", Detail::CgroupLeave(moved())),
             Kind::CgroupJoin => sample("cgroup_join", Detail::CgroupJoin(moved())),
             Kind::ProcessSeen => sample("process_seen", Detail::ProcessSeen(program("/usr/bin/curl", b""))),
+            Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
+            Kind::Netlink => {
+                let change = Change::Message { protocol: 12, message: 0x0a02, flags: 5 };
+                sample("sendmsg", Detail::Netlink(NetworkChange { change, fd: 5 }))
+            }
             kind => called(kind),
         })
         .collect()

@@ -1,7 +1,7 @@
 //! The shape of every line against a table: what a class requires, what may stand at the top, and the arithmetic.
 
-use super::sample::{breaker, connect, every_kind, format, open, path, program, rule, sample, text};
-use crate::event::{Detail, Exit, Identity, Kind, Outcome, Peer, Unlink};
+use super::sample::{breaker, connect, every_kind, format, open, path, program, rule, sample, socket, text};
+use crate::event::{Address, Change, Detail, Exit, Identity, Kind, NetworkChange, Outcome, Socket, Unlink};
 use crate::log::{BreakerView, FindingView, Lifecycle, Loss, ProcessRef};
 use crate::response::Command;
 use serde_json::Value;
@@ -102,15 +102,21 @@ fn operations() -> Vec<super::sample::Sample> {
     let identity = Identity { args: [u64::MAX; 3], uids: [0; 4], gids: [0; 4], cap_effective: u64::MAX, cap_permitted: 1 };
     all.push(sample("capset", Detail::Identity(identity)));
     for peer in [
-        Peer::Inet("[::ffff:1.2.3.4]:80".parse().unwrap()),
-        Peer::UnixPath(text(b"/run/x")),
-        Peer::UnixAbstract(text(b"x")),
-        Peer::Disconnect,
-        Peer::Other(text(b"\x01\xff")),
-        Peer::Unknown,
+        Address::Inet("[::ffff:1.2.3.4]:80".parse().unwrap()),
+        Address::UnixPath(text(b"/run/x")),
+        Address::UnixAbstract(text(b"x")),
+        Address::Disconnect,
+        Address::Other(text(b"\x01\xff")),
+        Address::Unknown,
     ] {
-        all.push(sample("connect", connect(peer)));
+        all.push(sample("connect", connect(peer.clone())));
+        for kind in [Kind::Bind, Kind::Listen, Kind::Accept, Kind::Socket, Kind::Send] {
+            let socket = Socket { local: peer.clone(), at_exit: Some(peer.clone()), ..Socket::new(kind) };
+            all.push(sample("sendmsg", Detail::Socket(Socket { peer: peer.clone(), ..socket })));
+        }
     }
+    let change = Change::Option { level: 0, option: 64 };
+    all.push(sample("setsockopt", Detail::Netlink(NetworkChange { change, fd: 5 })));
     all
 }
 
@@ -163,7 +169,7 @@ fn activities_and_outcomes_follow_the_map() {
         Detail::Open(open) => Detail::Open(crate::event::Open { created: true, ..open }),
         other => other,
     };
-    let inet = || connect(Peer::Inet("1.2.3.4:5".parse().unwrap()));
+    let inet = || connect(Address::Inet("1.2.3.4:5".parse().unwrap()));
     let code = |name: &str| Some(name.to_owned());
     assert_eq!(class_of("execve", Detail::Exec(program("/x", b"x\0")), -2), (100_701, 2, code("ENOENT")));
     assert_eq!(class_of("openat", open(b"/x", 0), 3), (100_114, 1, None));
@@ -174,5 +180,18 @@ fn activities_and_outcomes_follow_the_map() {
     assert_eq!(class_of("connect", inet(), -115), (400_101, 0, code("EINPROGRESS")));
     assert_eq!(class_of("connect", inet(), -111), (400_105, 2, code("ECONNREFUSED")));
     assert_eq!(class_of("connect", inet(), -110), (400_104, 2, code("ETIMEDOUT")));
-    assert_eq!(class_of("connect", connect(Peer::Disconnect), 0), (400_102, 1, None));
+    assert_eq!(class_of("connect", connect(Address::Disconnect), 0), (400_102, 1, None));
+    let other = |kind, outcome| class_of("x", socket(kind).event.detail, outcome);
+    assert_eq!(other(Kind::Bind, 0), (400_107, 1, None));
+    assert_eq!(other(Kind::Bind, -98), (400_107, 2, code("EADDRINUSE")));
+    assert_eq!(other(Kind::Listen, 0), (400_107, 1, None));
+    assert_eq!(other(Kind::Accept, 5), (400_101, 1, None));
+    assert_eq!(other(Kind::Socket, -1), (400_199, 2, code("EPERM")));
+    assert_eq!(other(Kind::Send, 5), (400_106, 1, None));
+    assert_eq!(other(Kind::Send, -115), (400_101, 2, code("EINPROGRESS")), "of a datagram it is a failure");
+    let opened = Socket { send_flags: 0x2000_0000, ..Socket::new(Kind::Send) };
+    assert_eq!(class_of("sendto", Detail::Socket(opened.clone()), 5), (400_101, 1, None));
+    assert_eq!(class_of("sendto", Detail::Socket(opened), -115), (400_101, 0, code("EINPROGRESS")));
+    let netlink = NetworkChange { change: Change::Option { level: 0, option: 64 }, fd: 5 };
+    assert_eq!(class_of("setsockopt", Detail::Netlink(netlink), 0), (100_304, 1, None));
 }

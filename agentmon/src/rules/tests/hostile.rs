@@ -130,7 +130,7 @@ fn cases(bytes: &[u8], argv: &[u8]) -> Vec<Case> {
             }
             Detail::Open(open) => open.path = path(bytes),
             Detail::Unlink(unlink) => unlink.path = path(bytes),
-            Detail::Connect(connect) => connect.peer = crate::event::Peer::UnixAbstract(text(bytes)),
+            Detail::Socket(socket) => socket.peer = crate::event::Address::UnixAbstract(text(bytes)),
             Detail::CgroupLeave(cgroup) => cgroup.path = text(bytes),
             _ => {}
         }

@@ -1,9 +1,10 @@
 //! Modifiers, conditions, routing and counting, through rules as people write them.
 
 use super::support::{
-    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, identity, leave, matches, path, read, rule, titles, unlink, write,
+    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, identity, leave, made, matches, netlink, path,
+    read, rule, send, send_unix, tcp, titles, unlink, write,
 };
-use crate::event::{Connect, Detail, Peer};
+use crate::event::{Address, Detail, Kind, Socket};
 use crate::rules::{Action, Category, Field};
 
 fn ls() -> Case {
@@ -127,7 +128,8 @@ fn seen_as(case: &Case, outcome: &str) -> Vec<Category> {
 #[test]
 fn events_go_to_their_categories_only() {
     use Category::{
-        CgroupChange, FileAccess, FileChange, FileDelete, FileEvent, NetworkConnection, PrivilegeChange, ProcessCreation, UnixConnect,
+        CgroupChange, FileAccess, FileChange, FileDelete, FileEvent, Netlink, NetworkBind, NetworkConnection, PrivilegeChange,
+        ProcessCreation, SocketCreate, UnixConnect,
     };
     let seen = |case: &Case| seen_as(case, "success");
     assert_eq!(seen(&ls()), [ProcessCreation]);
@@ -137,10 +139,17 @@ fn events_go_to_their_categories_only() {
     assert_eq!(seen(&unlink("/x")), [FileDelete]);
     assert_eq!(seen(&connect("1.2.3.4:5")), [NetworkConnection]);
     assert_eq!(seen(&connect_unix("/run/x")), [UnixConnect]);
+    assert_eq!(seen(&send("1.2.3.4:5")), [NetworkConnection], "a send to a destination is a connection");
+    assert_eq!(seen(&send_unix("/run/x")), [UnixConnect]);
+    assert_eq!(seen(&tcp(Kind::Accept, "1.2.3.4:5")), [NetworkConnection]);
+    assert_eq!(seen(&tcp(Kind::Bind, "1.2.3.4:5")), [NetworkBind]);
+    assert_eq!(seen(&tcp(Kind::Listen, "1.2.3.4:5")), [NetworkBind]);
+    assert_eq!(seen(&made(17, 3, 768)), [SocketCreate]);
+    assert_eq!(seen(&netlink(0, 24)), [Netlink]);
     assert_eq!(seen(&identity(0, 0)), [PrivilegeChange]);
     assert_eq!(seen(&leave()), [CgroupChange]);
     let mut disconnect = connect("1.2.3.4:5");
-    disconnect.event.detail = Detail::Connect(Connect { peer: Peer::Disconnect, ..Connect::default() });
+    disconnect.event.detail = Detail::Socket(Socket { peer: Address::Disconnect, ..Socket::new(Kind::Connect) });
     assert_eq!(seen(&disconnect), []);
     let mut before = ls();
     let Detail::Exec(exec) = before.event.detail.clone() else { unreachable!() };
@@ -283,4 +292,36 @@ fn bounds_may_be_combined_and_inverted() {
     let mut engine = engine(&counted("event_count", "SessionId", "{gte: 2, lte: 3}"));
     let fired: Vec<u64> = (0..6).filter(|n| !evaluate(&mut engine, &unlink("/data/a").at_ms(*n)).is_empty()).collect();
     assert_eq!(fired, [1]);
+}
+
+#[test]
+fn fields_of_sockets_say_which_end_is_whose() {
+    let holds = |category: &str, field: &str, value: &str, case: &Case| {
+        assert!(matches(category, &format!("s:\n    {field}: '{value}'\ncondition: s"), case), "{field} is not {value}");
+    };
+    let sent = send("9.8.7.6:53");
+    for (field, value) in [("DestinationIp", "9.8.7.6"), ("DestinationPort", "53"), ("Initiated", "true"), ("Protocol", "udp")] {
+        holds("network_connection", field, value, &sent);
+    }
+    let accepted = tcp(Kind::Accept, "10.0.0.1:80");
+    for (field, value) in
+        [("DestinationIp", "10.0.0.1"), ("DestinationPort", "80"), ("SourceIp", "10.0.0.9"), ("SourcePort", "4000"), ("Initiated", "false")]
+    {
+        holds("network_connection", field, value, &accepted);
+    }
+    let bound = tcp(Kind::Bind, "[::ffff:127.0.0.2]:80");
+    for (field, value) in
+        [("BindIp", "127.0.0.2"), ("BindPort", "80"), ("BindLoopback", "true"), ("SocketFamily", "inet"), ("SocketType", "stream")]
+    {
+        holds("network_bind", field, value, &bound);
+    }
+    for (field, value) in [("SocketFamily", "packet"), ("SocketType", "raw"), ("Protocol", "768")] {
+        holds("socket_create", field, value, &made(17, 3, 768));
+    }
+    holds("socket_create", "SocketFamily", "99", &made(99, 1, 0));
+    holds("netlink", "NetlinkProtocol", "netfilter", &netlink(12, 0x0a08));
+    holds("netlink", "NetlinkType", "NFT_MSG_DELRULE", &netlink(12, 0x0a08));
+    holds("netlink", "NetlinkType", "IPT_SO_SET_REPLACE", &firewall_option(64));
+    let absent = "s:\n    NetlinkProtocol: null\ncondition: s";
+    assert!(matches("netlink", absent, &firewall_option(64)) && !matches("netlink", absent, &netlink(12, 0x0a08)));
 }

@@ -1,7 +1,10 @@
 //! The pack that comes with the program: every rule loads, fires on what it is for, and not on what is near it.
 
-use super::support::{Case, connect, connect_unix, create, evaluate, exec, exec_as, identity, leave, read, unlink, write, write_device};
-use crate::event::PathTrust;
+use super::support::{
+    Case, connect, connect_unix, create, evaluate, exec, exec_as, firewall_option, identity, leave, made, netlink, read, send, send_unix,
+    tcp, unlink, write, write_device,
+};
+use crate::event::{Kind, PathTrust};
 use crate::rules::{Action, Engine, built_in};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -99,6 +102,18 @@ fn examples() -> Vec<(&'static str, Case, Case)> {
         ("process-memory-read", read("/proc/77/environ"), read("/proc/77/status")),
         ("metadata-service-connect", connect("169.254.169.254:80"), connect("169.254.1.1:80")),
         ("metadata-service-connect", connect("[::ffff:169.254.169.254]:80"), connect("93.184.216.34:443")),
+        ("metadata-service-connect", send("169.254.169.254:53"), send("1.1.1.1:53")),
+        ("docker-socket", send_unix("/run/docker.sock"), send_unix("/run/systemd/notify")),
+        ("port-open-listen", tcp(Kind::Listen, "0.0.0.0:8000"), tcp(Kind::Listen, "127.0.0.1:8000")),
+        ("port-open-listen", tcp(Kind::Listen, "[::]:8000"), tcp(Kind::Listen, "[::1]:8000")),
+        ("port-open-listen", tcp(Kind::Listen, "10.0.0.7:8000"), tcp(Kind::Bind, "10.0.0.7:8000")),
+        ("port-open-privileged", tcp(Kind::Bind, "127.0.0.1:80"), tcp(Kind::Bind, "127.0.0.1:1024")),
+        ("port-open-privileged", tcp(Kind::Bind, "0.0.0.0:1023"), tcp(Kind::Bind, "10.0.0.7:0")),
+        ("raw-socket", made(2, 3, 1), made(2, 2, 1)),
+        ("raw-socket", made(17, 2, 768), made(16, 3, 0)),
+        ("raw-socket", made(10, 3, 58), made(10, 3, 58).by("/usr/bin/ping")),
+        ("firewall-change-netlink", netlink(12, 0x0a02), netlink(0, 24)),
+        ("firewall-change-netlink", firewall_option(64), netlink(9, 1011)),
         ("privilege-gain", identity(0, 0).child_of("/usr/bin/bash", 1000), identity(0, 0).child_of("/usr/sbin/cron", 0)),
         ("privilege-gain", identity(0, 0).was(1000), identity(1000, 1000).was(0)),
         ("privilege-tool", exec("/usr/bin/sudo", "sudo -n true"), exec("/usr/bin/sudoku", "sudoku")),

@@ -1,8 +1,8 @@
 //! Operations for tests: one line each, with what a rule could ask for and nothing else.
 
 use crate::event::{
-    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, FileId, Identity, Open, Outcome, Path, PathTrust, Peer, ProcessKey, Text,
-    Unlink,
+    Address, AgentId, Cgroup, CgroupId, Change, Detail, Event, Exec, FileId, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust,
+    ProcessKey, Socket, Text, Unlink,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -129,13 +129,50 @@ pub fn unlink(target: &str) -> Case {
 
 /// A connection over TCP.
 pub fn connect(peer: &str) -> Case {
-    let peer = Peer::Inet(peer.parse().unwrap());
-    case("connect", Detail::Connect(Connect { peer, family: 2, sock_type: 1, protocol: 6, ..Connect::default() }))
+    case("connect", Detail::Socket(Socket { peer: inet(peer), family: 2, sock_type: 1, protocol: 6, ..Socket::new(Kind::Connect) }))
+}
+
+fn inet(address: &str) -> Address {
+    Address::Inet(address.parse().unwrap())
+}
+
+/// A datagram was sent without a connection.
+pub fn send(peer: &str) -> Case {
+    case("sendto", Detail::Socket(Socket { peer: inet(peer), family: 2, sock_type: 2, protocol: 17, ..Socket::new(Kind::Send) }))
+}
+
+/// A UNIX datagram was sent to a path.
+pub fn send_unix(socket: &str) -> Case {
+    let peer = Address::UnixPath(text(socket.as_bytes()));
+    case("sendmsg", Detail::Socket(Socket { peer, family: 1, sock_type: 2, ..Socket::new(Kind::Send) }))
+}
+
+/// A TCP socket was bound, listened, or accepted something from 10.0.0.9:4000 there.
+pub fn tcp(kind: Kind, local: &str) -> Case {
+    let local = inet(local);
+    let peer = if kind == Kind::Accept { inet("10.0.0.9:4000") } else { Address::Unknown };
+    case(kind.name(), Detail::Socket(Socket { peer, local, family: 2, sock_type: 1, protocol: 6, ..Socket::new(kind) }))
+}
+
+/// A socket was made.
+pub fn made(family: u16, sock_type: u16, protocol: u32) -> Case {
+    case("socket", Detail::Socket(Socket { family, sock_type, protocol, ..Socket::new(Kind::Socket) }))
+}
+
+/// A netlink message changed something.
+pub fn netlink(protocol: u32, message: u16) -> Case {
+    let change = Change::Message { protocol, message, flags: 5 };
+    case("sendmsg", Detail::Netlink(NetworkChange { change, fd: 3 }))
+}
+
+/// A firewall's socket option was set.
+pub fn firewall_option(option: u32) -> Case {
+    case("setsockopt", Detail::Netlink(NetworkChange { change: Change::Option { level: 0, option }, fd: 3 }))
 }
 
 /// A connection to a UNIX socket.
 pub fn connect_unix(socket: &str) -> Case {
-    case("connect", Detail::Connect(Connect { peer: Peer::UnixPath(text(socket.as_bytes())), family: 1, ..Connect::default() }))
+    case("connect", Detail::Socket(Socket { peer: Address::UnixPath(text(socket.as_bytes())), family: 1, ..Socket::new(Kind::Connect) }))
 }
 
 /// A change to these ids.

@@ -13,12 +13,15 @@ mod flips;
 mod hostile;
 mod identity;
 mod mounts;
+mod netlink;
 mod network;
 mod numbers;
 mod places;
 mod process;
 mod reach;
 mod scope;
+mod sends;
+mod sockets;
 mod sys;
 mod system;
 mod truth;
@@ -60,6 +63,12 @@ fn main() -> ExitCode {
         "many-forks" => process::many_forks(number(0)),
         "exits" => process::exits(),
         "connects" => network::all(dir),
+        "sockets" => sockets::all(dir),
+        "sockets-compat" => sockets::compat(),
+        "sends" => sends::all(dir),
+        "sends-compat" => sends::compat(),
+        "sends-changed" => sends::changed(dir),
+        "netlink" => netlink::all(),
         "identities" => identity::all(),
         "identities-compat" => identity::compat(),
         "compat" => compat::all(dir),

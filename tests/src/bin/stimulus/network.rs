@@ -25,22 +25,22 @@ pub fn sockaddr(address: SocketAddr) -> Vec<u8> {
     bytes
 }
 
-fn sockaddr_un(path: &[u8]) -> Vec<u8> {
+pub fn sockaddr_un(path: &[u8]) -> Vec<u8> {
     [&(libc::AF_UNIX as u16).to_ne_bytes()[..], path].concat()
 }
 
-fn socket(family: i32, kind: i32) -> i64 {
+pub fn socket(family: i32, kind: i32) -> i64 {
     let ret = sys(libc::SYS_socket, &[family as u64, kind as u64, 0]);
     assert!(ret >= 0, "socket: {ret}");
     ret
 }
 
-fn connect(socket: i64, address: &[u8]) -> i64 {
+pub fn connect(socket: i64, address: &[u8]) -> i64 {
     sys(libc::SYS_connect, &[fd(socket), address.as_ptr() as u64, address.len() as u64])
 }
 
 /// Local address of a socket by getsockname, for internet families.
-fn local(socket: i64) -> Option<SocketAddr> {
+pub fn local(socket: i64) -> Option<SocketAddr> {
     let mut bytes = [0_u8; 128];
     let mut len = 128_u32;
     let ret = sys(libc::SYS_getsockname, &[fd(socket), bytes.as_mut_ptr() as u64, (&raw mut len) as u64]);
@@ -72,7 +72,7 @@ fn inet(address: SocketAddr, kind: i32, want: i32) -> i64 {
     let truth = print(ret, socket, family, kind, format!("inet {address}"));
     if want == 0 {
         let local = local(socket).expect("an internet socket");
-        truth.with("local", local.to_string()).with("from_kernel", true).print();
+        truth.with("local", format!("inet {local}")).with("from_kernel", true).print();
     } else {
         truth.print();
     }
