@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Value of an optional member that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// How one member is found in BTF.
+/// How one member is found in BTF. A member of a kernel that lacks it stays [`ABSENT`] when no probe must have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Structure, without `struct`.
@@ -18,10 +18,21 @@ pub struct Member {
     pub path: &'static str,
     /// Where the offset goes in [`Offsets`]: the index of the `u32`.
     pub index: usize,
+    /// Whether only some kinds of events need it: without it those are missed, and all else works.
+    pub optional: bool,
+}
+
+macro_rules! is_optional {
+    () => {
+        false
+    };
+    (optional) => {
+        true
+    };
 }
 
 macro_rules! members {
-    ($($field:ident = $of:literal . $path:literal),* $(,)?) => {
+    ($($(#[$optional:ident])? $field:ident = $of:literal . $path:literal),* $(,)?) => {
         /// Byte offsets of kernel members, in the running kernel.
         #[repr(C)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -37,7 +48,12 @@ macro_rules! members {
             pub const UNSET: Self = Self { $($field: ABSENT,)* };
             /// Every member, in the order of the fields.
             pub const MEMBERS: &'static [Member] = &[
-                $(Member { of: $of, path: $path, index: core::mem::offset_of!(Offsets, $field) / 4 },)*
+                $(Member {
+                    of: $of,
+                    path: $path,
+                    index: core::mem::offset_of!(Offsets, $field) / 4,
+                    optional: is_optional!($($optional)?),
+                },)*
             ];
         }
     };
@@ -129,4 +145,47 @@ members! {
     sock_local_v4 = "sock"."__sk_common.skc_rcv_saddr",
     sock_peer_v6 = "sock"."__sk_common.skc_v6_daddr",
     sock_local_v6 = "sock"."__sk_common.skc_v6_rcv_saddr",
+    #[optional] siginfo_code = "kernel_siginfo"."si_code",
+    #[optional] kiocb_opcode = "io_kiocb"."opcode",
+    #[optional] kiocb_fd = "io_kiocb"."cqe.fd",
+    #[optional] kiocb_flags = "io_kiocb"."flags",
+    #[optional] kiocb_async_data = "io_kiocb"."async_data",
+    #[optional] filename_name = "filename"."name",
+    #[optional] io_open_dfd = "io_open"."dfd",
+    #[optional] io_open_filename = "io_open"."filename",
+    #[optional] io_open_flags = "io_open"."how.flags",
+    #[optional] io_open_mode = "io_open"."how.mode",
+    #[optional] io_unlink_dfd = "io_unlink"."dfd",
+    #[optional] io_unlink_flags = "io_unlink"."flags",
+    #[optional] io_unlink_filename = "io_unlink"."filename",
+    #[optional] io_mkdir_dfd = "io_mkdir"."dfd",
+    #[optional] io_mkdir_mode = "io_mkdir"."mode",
+    #[optional] io_mkdir_filename = "io_mkdir"."filename",
+    #[optional] io_rename_old_dfd = "io_rename"."old_dfd",
+    #[optional] io_rename_new_dfd = "io_rename"."new_dfd",
+    #[optional] io_rename_oldpath = "io_rename"."oldpath",
+    #[optional] io_rename_newpath = "io_rename"."newpath",
+    #[optional] io_rename_flags = "io_rename"."flags",
+    #[optional] io_link_old_dfd = "io_link"."old_dfd",
+    #[optional] io_link_new_dfd = "io_link"."new_dfd",
+    #[optional] io_link_oldpath = "io_link"."oldpath",
+    #[optional] io_link_newpath = "io_link"."newpath",
+    #[optional] io_link_flags = "io_link"."flags",
+    #[optional] io_xattr_filename = "io_xattr"."filename",
+    #[optional] io_xattr_name = "io_xattr"."ctx.kname",
+    #[optional] io_ftrunc_len = "io_ftrunc"."len",
+    #[optional] io_sync_len = "io_sync"."len",
+    #[optional] io_sync_off = "io_sync"."off",
+    #[optional] io_sync_mode = "io_sync"."mode",
+    #[optional] io_socket_domain = "io_socket"."domain",
+    #[optional] io_socket_type = "io_socket"."type",
+    #[optional] io_socket_protocol = "io_socket"."protocol",
+    #[optional] io_uring_cmd_op = "io_uring_cmd"."cmd_op",
+    #[optional] io_listen_backlog = "io_listen"."backlog",
+    #[optional] io_connect_addr = "io_connect"."addr",
+    #[optional] io_connect_addr_len = "io_connect"."addr_len",
+    #[optional] io_bind_addr_len = "io_bind"."addr_len",
+    #[optional] io_async_connect_address = "io_async_connect"."address",
+    #[optional] io_async_msghdr_addr = "io_async_msghdr"."addr",
+    #[optional] io_async_msghdr_namelen = "io_async_msghdr"."msg.msg_namelen",
 }

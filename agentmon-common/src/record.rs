@@ -82,8 +82,10 @@ pub mod kind {
     pub const SYSTEM: u16 = 27;
     /// io_uring set up, and what is asked of a ring.
     pub const IO_URING: u16 = 28;
+    /// A signal to another process, by whatever means; from outside of the agents to one of their processes too.
+    pub const SIGNAL: u16 = 29;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 29;
+    pub const COUNT: usize = 30;
 }
 
 /// Bits of [`Header::flags`].
@@ -108,6 +110,16 @@ pub mod path_flags {
     pub const UNREACHABLE: u32 = 1 << 1;
     /// A kernel read failed on the way.
     pub const FAULT: u32 = 1 << 2;
+}
+
+/// Bits of [`SignalFixed::bits`].
+pub mod signal_bits {
+    /// To the process as a whole, not to one of its threads.
+    pub const GROUP: u32 = 1 << 0;
+    /// From a process of no agent to one of an agent's.
+    pub const RECEIVED: u32 = 1 << 1;
+    /// The target is the monitor.
+    pub const TO_MONITOR: u32 = 1 << 2;
 }
 
 /// System-call number of a record that no system call produced.
@@ -355,6 +367,34 @@ pub struct CgroupFixed {
     pub reserved: u32,
 }
 
+/// [`kind::SIGNAL`]. The header names the sender, and `other` is the target; with [`signal_bits::RECEIVED`] the header
+/// names the target, and `other` is the sender, a process of no agent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct SignalFixed {
+    /// `start_boottime` of the other process.
+    pub other_start_ns: u64,
+    /// Its process id, in the initial pid namespace.
+    pub other_tgid: u32,
+    /// Its agent; 0 when it is no agent's.
+    pub other_agent: u32,
+    /// The thread that was signalled.
+    pub target_tid: u32,
+    /// Number of the signal.
+    pub signal: u32,
+    /// `si_code`: who says that it was sent (`SI_USER`, `SI_QUEUE`, `SI_TKILL`, `SI_KERNEL`).
+    pub code: i32,
+    /// `TRACE_SIGNAL_*` (`include/trace/events/signal.h`): 0 delivered, 1 ignored, 2 already pending, 3 lost for want of
+    /// room, 4 delivered without its information.
+    pub result: u32,
+    /// Bits of [`signal_bits`].
+    pub bits: u32,
+    /// Padding.
+    pub reserved: u32,
+    /// Name of the other process's thread, NUL-padded: its own to choose.
+    pub other_comm: [u8; 16],
+}
+
 macro_rules! assert_layout {
     ($($ty:ty = $size:expr),* $(,)?) => { $(const _: () = {
         assert!(size_of::<$ty>() == $size);
@@ -364,4 +404,5 @@ macro_rules! assert_layout {
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, ConnectFixed = 60, IdentityFixed = 80, CgroupFixed = 32,
+    SignalFixed = 56,
 }

@@ -21,6 +21,7 @@ mod place;
 mod process;
 mod record;
 mod scope;
+mod signal;
 mod syscall;
 mod walk;
 mod word;

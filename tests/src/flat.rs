@@ -2,7 +2,9 @@
 //!
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
-use agentmon::event::{Call, Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Target, Unlink, flags};
+use agentmon::event::{
+    Call, Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Signal, Target, Unlink, flags,
+};
 use serde_json::{Map, Value};
 
 /// Nanoseconds of a clock tick (`USER_HZ` is 100), the unit of /proc.
@@ -50,6 +52,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Unlink(it) => unlink(it, put),
         Detail::Identity(it) => identity(it, put),
         Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
+        Detail::Signal(it) => signal(it, put),
         Detail::Call(it) => call(it, put),
     }
 }
@@ -96,6 +99,19 @@ fn open(open: &Open, put: &mut impl FnMut(&str, Value)) {
     put("open_flags", open.open_flags.into());
     put("create_mode", open.create_mode.into());
     put("created", open.created.into());
+}
+
+fn signal(signal: &Signal, put: &mut impl FnMut(&str, Value)) {
+    put("signal", signal.signal.0.into());
+    put("code", signal.code.into());
+    put("other_pid", signal.other.tgid.into());
+    put("other_start", (signal.other.start_ns / TICK_NS).into());
+    put("other_comm", escaped(signal.other_comm()));
+    put("other_agent", signal.other_agent.map_or(0, |agent| agent.0).into());
+    put("received", signal.received.into());
+    put("thread", signal.thread.into());
+    put("delivery", signal.delivery.name().into());
+    put("to_monitor", signal.to_monitor.into());
 }
 
 fn call(call: &Call, put: &mut impl FnMut(&str, Value)) {

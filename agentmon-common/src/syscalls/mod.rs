@@ -4,9 +4,11 @@
 //! a log.
 
 mod rows;
+mod senders;
 mod shape;
 
 pub use rows::op;
+pub use senders::{is_sender, sender_name};
 pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
 
 use rows::{ROWS, Row};

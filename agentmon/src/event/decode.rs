@@ -5,12 +5,12 @@
 
 use super::path::{from_components, join};
 use super::{
-    AgentId, Call, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, Peer,
-    ProcessKey, Target, Text, Unlink, flags,
+    AgentId, Call, Cgroup, CgroupId, Connect, Delivery, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, Peer,
+    ProcessKey, Signal, SignalName, Target, Text, Unlink, flags,
 };
 use agentmon_common::record::{
     CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed,
-    PlaceFixed, Span, kind,
+    PlaceFixed, SignalFixed, Span, kind, signal_bits,
 };
 use agentmon_common::syscalls::{self, op, place};
 use bytes::Bytes;
@@ -119,6 +119,10 @@ fn outcome(ret: i64) -> Outcome {
 }
 
 fn operation(header: &Header, kind: Kind) -> &'static str {
+    if kind == Kind::Signal {
+        // Whatever else the sender was about when the kernel sent it says nothing about the signal.
+        return syscalls::sender_name(header.flags & flags::COMPAT != 0, header.syscall).unwrap_or(kind.name());
+    }
     match op_of(header) {
         op::NONE => kind.name(),
         op => syscalls::NAMES[usize::from(op)],
@@ -154,6 +158,7 @@ impl Record<'_> {
             Kind::Identity => Detail::Identity(self.identity()?),
             Kind::CgroupLeave => Detail::CgroupLeave(self.cgroup()?),
             Kind::CgroupJoin => Detail::CgroupJoin(self.cgroup()?),
+            Kind::Signal => Detail::Signal(self.signal()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }
@@ -299,6 +304,22 @@ impl Record<'_> {
             gids: fixed.gids,
             cap_effective: fixed.cap_effective,
             cap_permitted: fixed.cap_permitted,
+        })
+    }
+
+    fn signal(&self) -> Result<Signal, DecodeError> {
+        let fixed: SignalFixed = self.fixed()?;
+        let has = |bit| fixed.bits & bit != 0;
+        Ok(Signal {
+            signal: SignalName(fixed.signal),
+            code: fixed.code,
+            other: ProcessKey { tgid: fixed.other_tgid, start_ns: fixed.other_start_ns },
+            other_comm: fixed.other_comm,
+            other_agent: (fixed.other_agent != 0).then_some(AgentId(fixed.other_agent)),
+            received: has(signal_bits::RECEIVED),
+            thread: (!has(signal_bits::GROUP)).then_some(fixed.target_tid),
+            delivery: Delivery::from_number(fixed.result).ok_or(DecodeError::Value("result of a signal"))?,
+            to_monitor: has(signal_bits::TO_MONITOR),
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Call, CgroupId, ProcessKey};
+use super::{Call, CgroupId, ProcessKey, Signal};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -29,6 +29,8 @@ pub enum Detail {
     CgroupJoin(Cgroup),
     /// [`Kind::ProcessSeen`].
     ProcessSeen(Exec),
+    /// [`Kind::Signal`].
+    Signal(Signal),
     /// Every kind that is told by its arguments; see [`Call::kind`].
     Call(Call),
 }

@@ -8,10 +8,12 @@ pub mod decode;
 mod detail;
 pub mod errno;
 pub mod path;
+mod signal;
 
 pub use agentmon_common::record::{flags, path_flags};
 pub use call::{Argument, Call, Target};
 pub use detail::{Cgroup, Connect, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Peer, Text, Unlink};
+pub use signal::{Delivery, Signal, SignalName};
 
 /// Identity of a process for the life of the host: a pid is used again, this pair is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,11 +92,13 @@ pub enum Kind {
     System = agentmon_common::record::kind::SYSTEM,
     /// An io_uring was set up, or asked for something.
     IoUring = agentmon_common::record::kind::IO_URING,
+    /// A signal was sent to another process.
+    Signal = agentmon_common::record::kind::SIGNAL,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -123,6 +127,7 @@ impl Kind {
         Self::Bpf,
         Self::System,
         Self::IoUring,
+        Self::Signal,
     ];
 
     /// The kind with this number.
@@ -163,6 +168,7 @@ impl Kind {
             Self::Bpf => "bpf",
             Self::System => "system",
             Self::IoUring => "io_uring",
+            Self::Signal => "signal",
         }
     }
 }
@@ -243,6 +249,7 @@ impl Event {
             Detail::CgroupLeave(_) => Kind::CgroupLeave,
             Detail::CgroupJoin(_) => Kind::CgroupJoin,
             Detail::ProcessSeen(_) => Kind::ProcessSeen,
+            Detail::Signal(_) => Kind::Signal,
             Detail::Call(call) => call.kind,
         }
     }

@@ -51,11 +51,13 @@ pub enum Category {
     SystemSetting,
     /// An io_uring was set up.
     IoUring,
+    /// A signal was sent to another process.
+    ProcessSignal,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -75,6 +77,7 @@ impl Category {
         Self::BpfSyscall,
         Self::SystemSetting,
         Self::IoUring,
+        Self::ProcessSignal,
     ];
 
     /// Its name in a rule.
@@ -100,6 +103,7 @@ impl Category {
             Self::BpfSyscall => "bpf_syscall",
             Self::SystemSetting => "system_setting",
             Self::IoUring => "io_uring",
+            Self::ProcessSignal => "process_signal",
         }
     }
 
@@ -111,9 +115,8 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 11] = [
+pub(super) const NOT_YET: [&str; 10] = [
     "dns_query",
-    "process_signal",
     "process_termination",
     "process_tampering",
     "device_access",
@@ -144,6 +147,8 @@ impl Categories {
             Detail::Connect(Connect { peer: Peer::UnixPath(_) | Peer::UnixAbstract(_), .. }) => one(Category::UnixConnect),
             Detail::Identity(_) => one(Category::PrivilegeChange),
             Detail::CgroupLeave(_) => one(Category::CgroupChange),
+            // What an agent's process receives is not the agent's doing.
+            Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
             Detail::Call(call) => Self { list: called(call.kind) },
             _ => Self::default(),
         }

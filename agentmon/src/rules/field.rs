@@ -56,7 +56,8 @@ const CGROUP: &[Category] = &[Category::CgroupChange];
 const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount];
 const PERMISSION: &[Category] = &[Category::PermissionChange];
 const MADE: &[Category] = &[Category::PermissionChange, Category::FileEvent];
-const ACCESS: &[Category] = &[Category::ProcessAccess, Category::BpfSyscall];
+const ACCESS: &[Category] = &[Category::ProcessAccess, Category::BpfSyscall, Category::ProcessSignal];
+const SIGNAL: &[Category] = &[Category::ProcessSignal];
 /// Calls with flags, commands or requests.
 const CALLED: &[Category] = &[
     Category::FileRename,
@@ -133,8 +134,18 @@ fields! {
     FileFlags in PERMISSION;
     /// Type of a file system: `tmpfs`, `overlay`.
     FilesystemType in MOUNT;
-    /// Process id of who was reached into, as the caller's namespace counts.
+    /// Process id of who was reached into, as the caller's namespace counts; of a signal's target, as the host counts.
     TargetProcessId in ACCESS;
+    /// Name of the signal: `SIGKILL`, `SIGRTMIN+2`.
+    Signal in SIGNAL;
+    /// Who says that it was sent: `SI_USER`, `SI_QUEUE`, `SI_TKILL`, `SI_KERNEL`, or a number.
+    SignalCode in SIGNAL;
+    /// Whether the target is a process of an agent.
+    TargetInAgent in SIGNAL;
+    /// Whether the target is this monitor.
+    TargetIsMonitor in SIGNAL;
+    /// Name of the target's thread: its own to choose.
+    TargetComm in SIGNAL;
     /// The call's flags, hexadecimal: `0x2`.
     Flags in CALLED;
     /// The call's request, command or resource, hexadecimal.

@@ -3,7 +3,7 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Call, Connect, Detail, Exec, Kind, Peer, Unlink, flags};
+use crate::event::{Call, Connect, Detail, Exec, Kind, Peer, Signal, Unlink, flags};
 use crate::process::Operation;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -148,12 +148,25 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             Field::CapEffective => short(format_args!("{:016x}", identity.cap_effective)),
             _ => None,
         },
+        Detail::Signal(signal) => signalled(field, signal),
         Detail::Call(call) => called(field, call),
         Detail::CgroupLeave(cgroup) => match field {
             Field::ToCgroup => some(&cgroup.path.bytes),
             Field::Born => truth(cgroup.born),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+fn signalled(field: Field, signal: &Signal) -> Option<Value<'_>> {
+    match field {
+        Field::Signal => short(signal.signal),
+        Field::SignalCode => signal.code_name().map_or_else(|| short(signal.code), word),
+        Field::TargetProcessId => short(signal.other.tgid),
+        Field::TargetInAgent => truth(signal.other_agent.is_some()),
+        Field::TargetIsMonitor => truth(signal.to_monitor),
+        Field::TargetComm => some(signal.other_comm()),
         _ => None,
     }
 }

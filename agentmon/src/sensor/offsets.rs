@@ -3,7 +3,7 @@
 //! Not for: reading BTF (`super::btf`).
 
 use super::btf::{Btf, BtfError};
-use agentmon_common::offsets::Offsets;
+use agentmon_common::offsets::{ABSENT, Offsets};
 use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -22,16 +22,28 @@ fn list(errors: &[BtfError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Looks every member up.
+/// The first of these members (`structure.member`) that the kernel does not have.
+#[must_use]
+pub fn first_absent<'m>(offsets: &Offsets, members: &[&'m str]) -> Option<&'m str> {
+    let words = offsets.as_bytes();
+    let is_present = |name: &str| {
+        let member = Offsets::MEMBERS.iter().find(|member| name.split_once('.') == Some((member.of, member.path)));
+        member.is_some_and(|member| words.get(4 * member.index..4 * member.index + 4).is_some_and(|word| word != ABSENT.as_bytes()))
+    };
+    members.iter().copied().find(|name| !is_present(name))
+}
+
+/// Looks every member up. Optional ones that the kernel lacks are [`ABSENT`].
 ///
 /// # Errors
-/// Names every member that is missing, and the first layout that does not fit the probes' block reads.
+/// Names every other member that is missing, and the first layout that does not fit the probes' block reads.
 pub fn resolve(btf: &Btf<'_>) -> Result<Offsets, OffsetsError> {
-    let mut words = vec![0_u32; Offsets::MEMBERS.len()];
+    let mut words = vec![ABSENT; Offsets::MEMBERS.len()];
     let mut missing = Vec::new();
     for member in Offsets::MEMBERS {
         match btf.offset(member.of, member.path) {
             Ok(offset) => words[member.index] = offset,
+            Err(_) if member.optional => {}
             Err(error) => missing.push(error),
         }
     }

@@ -5,8 +5,8 @@
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// BTF tracepoint of this name.
-    Tracepoint(&'static str),
+    /// BTF tracepoint of the first of these names that the kernel has.
+    Tracepoint(&'static [&'static str]),
     /// BPF iterator over this kind of object; runs when read.
     Iterator(&'static str),
 }
@@ -22,6 +22,16 @@ pub enum Presence {
     OnWatch,
 }
 
+/// Whether the monitor starts without a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It does not.
+    Must,
+    /// It does, without the kinds of events that the program makes, and says so. The program cannot do without these
+    /// members, as `structure.member`.
+    May(&'static [&'static str]),
+}
+
 /// One probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
@@ -31,64 +41,82 @@ pub struct Probe {
     pub hook: Hook,
     /// When it is attached.
     pub presence: Presence,
+    /// Whether the monitor starts without it.
+    pub need: Need,
     /// What cannot be seen without it.
     pub without: &'static str,
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 9] = [
+pub const PROBES: [Probe; 10] = [
     Probe {
         program: "am_cgroup_mkdir",
-        hook: Hook::Tracepoint("cgroup_mkdir"),
+        hook: Hook::Tracepoint(&["cgroup_mkdir"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "cgroups made below an agent's are not watched",
     },
     Probe {
         program: "am_cgroup_rmdir",
-        hook: Hook::Tracepoint("cgroup_rmdir"),
+        hook: Hook::Tracepoint(&["cgroup_rmdir"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "the table of watched cgroups keeps removed ones",
     },
     Probe {
         program: "am_cgroup_attach",
-        hook: Hook::Tracepoint("cgroup_attach_task"),
+        hook: Hook::Tracepoint(&["cgroup_attach_task"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "processes that enter or leave an agent's cgroup are missed",
     },
     Probe {
         program: "am_fork",
-        hook: Hook::Tracepoint("sched_process_fork"),
+        hook: Hook::Tracepoint(&["sched_process_fork"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "children of an agent's processes are missed",
     },
     Probe {
         program: "am_exit",
-        hook: Hook::Tracepoint("sched_process_exit"),
+        hook: Hook::Tracepoint(&["sched_process_exit"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "ends of processes are missed, and a reused pid is taken for the agent's",
     },
     Probe {
         program: "am_exec",
-        hook: Hook::Tracepoint("sched_process_exec"),
+        hook: Hook::Tracepoint(&["sched_process_exec"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "programs that an agent executes are missed",
     },
     Probe {
         program: "am_sys_exit",
-        hook: Hook::Tracepoint("sys_exit"),
+        hook: Hook::Tracepoint(&["sys_exit"]),
         presence: Presence::WhileWatching,
+        need: Need::Must,
         without: "open, connect, unlink and changes of identity are missed",
     },
     Probe {
         program: "am_sys_enter",
-        hook: Hook::Tracepoint("sys_enter"),
+        hook: Hook::Tracepoint(&["sys_enter"]),
         presence: Presence::WhileWatching,
+        need: Need::Must,
         without: "a path or address changed during its system call goes unnoticed",
+    },
+    Probe {
+        program: "am_signal",
+        hook: Hook::Tracepoint(&["signal_generate"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["kernel_siginfo.si_code"]),
+        without: "signals between processes are missed",
     },
     Probe {
         program: "am_tasks",
         hook: Hook::Iterator("task"),
         presence: Presence::OnWatch,
+        need: Need::Must,
         without: "processes that were there before watching began are missed once they leave the cgroup",
     },
 ];

@@ -168,6 +168,8 @@ const fn is_quiet(detail: &Detail) -> bool {
         // Programs make directories and share memory all day.
         Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map),
         Detail::Fork(_) | Detail::Exit(_) => true,
+        // Programs end and stop what they started themselves.
+        Detail::Signal(signal) => signal.other_agent.is_some(),
         _ => false,
     }
 }
@@ -187,6 +189,7 @@ const fn verb(event: &Event) -> &'static str {
         Detail::CgroupLeave(_) => "leave",
         Detail::CgroupJoin(_) => "join",
         Detail::ProcessSeen(_) => "running",
+        Detail::Signal(_) => "signal",
         Detail::Call(call) => call_verb(call.kind),
     }
 }
@@ -222,6 +225,7 @@ fn what(line: &mut String, op: &Operation<'_>) {
             escape_within(line, path, TARGET_WIDTH);
             let _ = write!(line, " by {}", cgroup.mover_tgid);
         }
+        Detail::Signal(signal) => target::signal(line, signal, NAME_WIDTH),
         Detail::Call(call) => target::call(line, op.event.operation, call, TARGET_WIDTH),
     }
 }
@@ -305,6 +309,7 @@ mod tests {
 09:22:38.577 bpf      claude-code/7f3a bpf command=420  curl[4712]
 09:22:38.577 system   claude-code/7f3a kexec_load segments=420 flags=0x2  curl[4712]
 09:22:38.577 io_uring claude-code/7f3a io_uring_setup entries=420  curl[4712]
+09:22:38.577 signal   claude-code/7f3a SIGTERM to postgres[812] outside  curl[4712]
 ";
         assert_eq!(lines, want);
     }

@@ -39,6 +39,7 @@ pub struct Summary {
     deleted: Tally,
     contacted: Tally,
     identities: Tally,
+    signals: Tally,
     calls: Tally,
     left: u64,
     alerts: Tally,
@@ -68,6 +69,7 @@ impl Summary {
             deleted: tally(),
             contacted: tally(),
             identities: tally(),
+            signals: tally(),
             calls: tally(),
             left: 0,
             alerts: tally(),
@@ -116,6 +118,11 @@ impl Summary {
                 self.identities.add(text.as_bytes(), failed);
             }
             Detail::CgroupLeave(_) => self.left += 1,
+            Detail::Signal(signal) if signal.other_agent.is_none() => {
+                let mut text = String::new();
+                target::signal(&mut text, signal, NAME_WIDTH);
+                self.signals.add(text.as_bytes(), failed);
+            }
             Detail::Call(call) => self.call(event, call, failed),
             _ => {}
         }
@@ -156,6 +163,7 @@ impl Summary {
         section(&mut out, paint, "deleted", &self.deleted, ", by directory");
         section(&mut out, paint, "contacted", &self.contacted, "");
         section(&mut out, paint, "identity", &self.identities, "");
+        section(&mut out, paint, "signalled", &self.signals, " to or from processes that are no agent's");
         section(&mut out, paint, "called", &self.calls, " other system calls that change files, processes or the system");
         if self.left > 0 {
             paint.put(&mut out, Tone::Alarm, "left");
@@ -261,7 +269,7 @@ mod tests {
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  30 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring
+        let want = r"summary  31 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal
 ran  1
        1 x /usr/bin/curl
 wrote  6, 0 created
@@ -274,6 +282,8 @@ contacted  2
        2 x 93.184.215.14:443  1 failed
 identity  1
        1 x setuid to uid 1001 euid 1001 gid 1001
+signalled  1 to or from processes that are no agent's
+       1 x SIGTERM to postgres[812] outside
 called  11 other system calls that change files, processes or the system
        1 x chmod
        1 x chown

@@ -3,7 +3,7 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Call, Exec, Kind, Peer, Target, Text};
+use crate::event::{Call, Exec, Kind, Peer, Signal, Target, Text};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -96,6 +96,19 @@ pub(super) fn call(out: &mut String, operation: &str, call: &Call, width: usize)
 fn text(out: &mut String, call: &Call, width: usize) {
     if let Some(text) = &call.text {
         escape_within(out, &text.bytes, width);
+    }
+}
+
+/// `SIGTERM to postgres[812]`, `SIGKILL from systemd[1]`.
+pub(super) fn signal(out: &mut String, signal: &Signal, width: usize) {
+    let way = if signal.received { "from" } else { "to" };
+    let _ = write!(out, "{} {way} ", signal.signal);
+    escape_within(out, signal.other_comm(), width);
+    let _ = write!(out, "[{}]", signal.other.tgid);
+    if signal.to_monitor {
+        out.push_str(" (this monitor)");
+    } else if signal.other_agent.is_none() {
+        out.push_str(" outside");
     }
 }
 

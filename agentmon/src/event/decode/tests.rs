@@ -2,11 +2,11 @@
 
 use super::{decode, kind_number};
 use crate::event::decode::DecodeError;
-use crate::event::{Detail, Event, Kind, PathTrust, Peer, flags, path_flags};
+use crate::event::{Delivery, Detail, Event, Kind, PathTrust, Peer, flags, path_flags};
 use crate::event::{Path, Target, Text};
 use agentmon_common::record::{
     CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed,
-    PlaceFixed, Span, kind,
+    PlaceFixed, SignalFixed, Span, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -121,10 +121,44 @@ fn samples() -> Vec<Bytes> {
     ];
     let rest = Kind::ALL.into_iter().skip(all.len());
     all.extend(rest.map(|kind| {
+        if kind == Kind::Signal {
+            return signal_record(0, 0);
+        }
         let op = SHAPES.iter().position(|shape| shape.kind == kind as u16).unwrap_or_else(|| panic!("no call of {kind:?}"));
         called(kind as u16, op as u8, b"a")
     }));
     all
+}
+
+fn signal_record(bits: u32, result: u32) -> Bytes {
+    let mut record = Builder::new::<SignalFixed>(kind::SIGNAL, 0);
+    record.header.syscall = 62;
+    let fixed = SignalFixed {
+        other_tgid: 20,
+        other_start_ns: 21,
+        target_tid: 22,
+        signal: 15,
+        code: -6,
+        bits,
+        result,
+        other_comm: *b"other\0\0\0\0\0\0\0\0\0\0\0",
+        ..SignalFixed::default()
+    };
+    record.finish(&fixed)
+}
+
+#[test]
+fn a_signal_names_the_other_process_and_the_call_that_sent_it() {
+    let sent = event(&signal_record(signal_bits::TO_MONITOR, 1));
+    assert_eq!(sent.operation, "kill");
+    let Detail::Signal(signal) = sent.detail else { panic!("a signal") };
+    assert_eq!((signal.other.tgid, signal.other.start_ns, signal.other_agent, signal.thread), (20, 21, None, Some(22)));
+    assert_eq!((signal.signal.to_string().as_str(), signal.code_name()), ("SIGTERM", Some("SI_TKILL")));
+    assert_eq!((signal.other_comm(), signal.delivery), (&b"other"[..], Delivery::Ignored));
+    assert!(signal.to_monitor && !signal.received);
+    let Detail::Signal(got) = event(&signal_record(signal_bits::GROUP | signal_bits::RECEIVED, 0)).detail else { panic!("a signal") };
+    assert!(got.received && got.thread.is_none() && !got.to_monitor);
+    assert!(decode(&signal_record(0, 5)).is_err(), "a result that the kernel does not know");
 }
 
 /// A call told by its arguments, with both places and a text, asked for in a directory `/usr/bin/x`.

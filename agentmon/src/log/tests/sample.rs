@@ -1,8 +1,8 @@
 //! One operation of every kind, as the tests of the log use it.
 
 use crate::event::{
-    AgentId, Call, Cgroup, CgroupId, Connect, Detail, Event, Exec, Exit, FileId, Identity, Kind, Open, Outcome, Path, PathTrust, Peer,
-    ProcessKey, Target, Text, Unlink, WallClock,
+    AgentId, Call, Cgroup, CgroupId, Connect, Delivery, Detail, Event, Exec, Exit, FileId, Identity, Kind, Open, Outcome, Path, PathTrust,
+    Peer, ProcessKey, Signal, SignalName, Target, Text, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -144,6 +144,21 @@ pub(crate) fn called(kind: Kind) -> Sample {
     )
 }
 
+/// A signal to a process of no agent, or of this one.
+pub(crate) fn signal(signal: SignalName, other_agent: Option<AgentId>) -> Detail {
+    Detail::Signal(Signal {
+        signal,
+        code: 0,
+        other: ProcessKey { tgid: 812, start_ns: 0x1_0001 },
+        other_comm: *b"postgres\0\0\0\0\0\0\0\0",
+        other_agent,
+        received: false,
+        thread: None,
+        delivery: Delivery::Delivered,
+        to_monitor: false,
+    })
+}
+
 /// One operation of each kind, in the order of [`Kind::ALL`].
 pub(crate) fn every_kind() -> Vec<Sample> {
     let moved = || Cgroup { to: CgroupId(7), path: text(b"/elsewhere"), mover_tgid: 4711, born: false };
@@ -178,6 +193,7 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             Kind::CgroupLeave => sample("cgroup_leave", Detail::CgroupLeave(moved())),
             Kind::CgroupJoin => sample("cgroup_join", Detail::CgroupJoin(moved())),
             Kind::ProcessSeen => sample("process_seen", Detail::ProcessSeen(program("/usr/bin/curl", b""))),
+            Kind::Signal => sample("kill", signal(SignalName::TERM, None)),
             kind => called(kind),
         })
         .collect()

@@ -1,8 +1,8 @@
 //! Operations for tests: one line each, with what a rule could ask for and nothing else.
 
 use crate::event::{
-    AgentId, Cgroup, CgroupId, Connect, Detail, Event, Exec, FileId, Identity, Open, Outcome, Path, PathTrust, Peer, ProcessKey, Text,
-    Unlink,
+    AgentId, Cgroup, CgroupId, Connect, Delivery, Detail, Event, Exec, FileId, Identity, Open, Outcome, Path, PathTrust, Peer, ProcessKey,
+    Signal, SignalName, Text, Unlink,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -156,7 +156,31 @@ pub fn leave() -> Case {
     case("cgroup_leave", Detail::CgroupLeave(cgroup))
 }
 
+/// A signal to this process.
+pub fn signal(number: u32, target: u32, in_agent: bool) -> Case {
+    let signal = Signal {
+        signal: SignalName(number),
+        code: 0,
+        other: ProcessKey { tgid: target, start_ns: 1 },
+        other_comm: *b"target\0\0\0\0\0\0\0\0\0\0",
+        other_agent: in_agent.then_some(AgentId(1)),
+        received: false,
+        thread: None,
+        delivery: Delivery::Delivered,
+        to_monitor: false,
+    };
+    case("kill", Detail::Signal(signal))
+}
+
 impl Case {
+    /// Of a signal: to the monitor.
+    pub fn to_monitor(mut self) -> Self {
+        if let Detail::Signal(signal) = &mut self.event.detail {
+            signal.to_monitor = true;
+        }
+        self
+    }
+
     /// With this outcome.
     pub fn outcome(mut self, outcome: i64) -> Self {
         self.event.outcome = Outcome(outcome);

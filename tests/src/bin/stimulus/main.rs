@@ -12,6 +12,7 @@ mod network;
 mod places;
 mod process;
 mod scope;
+mod signals;
 mod sys;
 mod truth;
 mod unlinks;
@@ -67,6 +68,12 @@ fn main() -> ExitCode {
         "clone-into" => scope::clone_into(text(0), text(1)),
         "threads" => scope::threads(text(0)),
         "agent" => scope::agent(),
+        "signals" => signals::senders(number(0) as i64),
+        "signals-quiet" => signals::quiet(number(0) as i64),
+        "signals-cgroup" => signals::cgroup_kill(text(0), number(1) as i64),
+        "signals-exitkill" => signals::exit_kill(number(0) as i64),
+        "signals-limit" => signals::processor_limit(),
+        "signals-from" => signals::harmless(number(0) as i64),
         "zombie" => scope::zombie(),
         _ => {
             eprintln!("stimulus: unknown mode {mode}");
