@@ -11,3 +11,4 @@ pub mod offsets;
 pub mod record;
 pub mod stats;
 pub mod syscalls;
+pub mod uring;

@@ -100,6 +100,8 @@ pub mod flags {
     pub const CHANGED: u16 = 1 << 3;
     /// Some bytes did not fit; the span's `original` says how many there were.
     pub const TRUNCATED: u16 = 1 << 4;
+    /// The operation was handed over (io_uring): what came of it is not known, and the return value is 0.
+    pub const SUBMITTED: u16 = 1 << 5;
 }
 
 /// Bits of the `path_flags` fields: what a path walk met.
@@ -306,6 +308,32 @@ pub struct CallFixed {
     pub text: Span,
 }
 
+/// [`kind::IO_URING`] with [`flags::SUBMITTED`]: a request, as the kernel took it over. Without that flag: [`CallFixed`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct UringFixed {
+    /// Plain arguments, named by [`crate::uring::named`].
+    pub args: [u64; crate::uring::ARGS_MAX],
+    /// The open file it acts on; zero when it was given a path, or a file registered with the ring.
+    pub file: FileId,
+    /// Path of `file`, as components.
+    pub path: Span,
+    /// What it acts on; of an open file the descriptor.
+    pub first: PlaceFixed,
+    /// Where to.
+    pub second: PlaceFixed,
+    /// What a symbolic link points to, or the name of an attribute.
+    pub text: Span,
+    /// `struct sockaddr`.
+    pub address: Span,
+    /// One of [`crate::uring::opcode`].
+    pub opcode: u32,
+    /// 1 when `address` was read from the program's memory, where it could still change.
+    pub address_is_users: u32,
+    /// Padding.
+    pub reserved: u32,
+}
+
 /// [`kind::CONNECT`]. Addresses of the kernel's socket, after the call; zero where the kernel has none.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -404,5 +432,5 @@ macro_rules! assert_layout {
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, ConnectFixed = 60, IdentityFixed = 80, CgroupFixed = 32,
-    SignalFixed = 56,
+    SignalFixed = 56, UringFixed = 184,
 }

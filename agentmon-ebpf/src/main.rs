@@ -23,6 +23,7 @@ mod record;
 mod scope;
 mod signal;
 mod syscall;
+mod uring;
 mod walk;
 mod word;
 

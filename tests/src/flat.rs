@@ -3,7 +3,7 @@
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
 use agentmon::event::{
-    Call, Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Signal, Target, Unlink, flags,
+    Call, Cgroup, Connect, Detail, Event, Exec, FileId, Fork, Identity, Open, Path, Peer, Signal, Target, Unlink, Uring, flags,
 };
 use serde_json::{Map, Value};
 
@@ -35,6 +35,7 @@ pub fn flatten(event: &Event) -> Map<String, Value> {
         ("unreadable", flags::UNREADABLE),
         ("changed", flags::CHANGED),
         ("truncated", flags::TRUNCATED),
+        ("submitted", flags::SUBMITTED),
     ] {
         put(name, event.has(flag).into());
     }
@@ -53,6 +54,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Identity(it) => identity(it, put),
         Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
         Detail::Signal(it) => signal(it, put),
+        Detail::Uring(it) => uring(it, put),
         Detail::Call(it) => call(it, put),
     }
 }
@@ -101,6 +103,22 @@ fn open(open: &Open, put: &mut impl FnMut(&str, Value)) {
     put("created", open.created.into());
 }
 
+fn uring(uring: &Uring, put: &mut impl FnMut(&str, Value)) {
+    put("opcode", uring.opcode.into());
+    put("fd", uring.fd.into());
+    target("", &uring.target, put);
+    if let Some(second) = &uring.second {
+        target("to_", second, put);
+    }
+    put("ino", uring.file.ino.into());
+    put("text", uring.text.as_ref().map_or(Value::Null, |text| escaped(&text.bytes)));
+    put("peer", uring.peer.as_ref().map_or(Value::Null, |address| peer(address).into()));
+    put("from_kernel", uring.from_kernel.into());
+    for (name, value) in uring.args() {
+        put(&format!("arg_{name}"), value.into());
+    }
+}
+
 fn signal(signal: &Signal, put: &mut impl FnMut(&str, Value)) {
     put("signal", signal.signal.0.into());
     put("code", signal.code.into());
@@ -142,16 +160,19 @@ fn unlink(unlink: &Unlink, put: &mut impl FnMut(&str, Value)) {
     put("directory", unlink.directory.into());
 }
 
-fn connect(connect: &Connect, put: &mut impl FnMut(&str, Value)) {
-    let peer = match &connect.peer {
+fn peer(peer: &Peer) -> String {
+    match peer {
         Peer::Inet(address) => format!("inet {address}"),
         Peer::UnixPath(path) => format!("unix {}", path.bytes.escape_ascii()),
         Peer::UnixAbstract(name) => format!("abstract {}", name.bytes.escape_ascii()),
         Peer::Disconnect => "disconnect".to_owned(),
         Peer::Other(bytes) => format!("other {}", bytes.bytes.escape_ascii()),
         Peer::Unknown => "unknown".to_owned(),
-    };
-    put("peer", peer.into());
+    }
+}
+
+fn connect(connect: &Connect, put: &mut impl FnMut(&str, Value)) {
+    put("peer", peer(&connect.peer).into());
     put("local", connect.local.map_or(Value::Null, |address| address.to_string().into()));
     put("from_kernel", connect.from_kernel.into());
     put("differs", connect.differs.into());

@@ -2,7 +2,7 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Call, CgroupId, ProcessKey, Signal};
+use super::{Call, CgroupId, ProcessKey, Signal, Uring};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -31,6 +31,8 @@ pub enum Detail {
     ProcessSeen(Exec),
     /// [`Kind::Signal`].
     Signal(Signal),
+    /// A request to a ring, of [`Kind::IoUring`](super::Kind::IoUring).
+    Uring(Uring),
     /// Every kind that is told by its arguments; see [`Call::kind`].
     Call(Call),
 }

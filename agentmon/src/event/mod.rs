@@ -9,11 +9,13 @@ mod detail;
 pub mod errno;
 pub mod path;
 mod signal;
+mod uring;
 
 pub use agentmon_common::record::{flags, path_flags};
 pub use call::{Argument, Call, Target};
 pub use detail::{Cgroup, Connect, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Peer, Text, Unlink};
 pub use signal::{Delivery, Signal, SignalName};
+pub use uring::Uring;
 
 /// Identity of a process for the life of the host: a pid is used again, this pair is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -250,6 +252,7 @@ impl Event {
             Detail::CgroupJoin(_) => Kind::CgroupJoin,
             Detail::ProcessSeen(_) => Kind::ProcessSeen,
             Detail::Signal(_) => Kind::Signal,
+            Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }
     }

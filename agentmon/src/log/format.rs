@@ -5,7 +5,7 @@
 
 use super::entry::MatchView;
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
-use super::{call_class, file_class, network_class, process_class, security, text};
+use super::{call_class, file_class, network_class, process_class, security, text, uring_class};
 use crate::event::{Detail, WallClock};
 use crate::process::{Agent, Operation};
 use std::fmt::Write;
@@ -198,6 +198,7 @@ impl Format {
             Detail::Open(_) | Detail::Unlink(_) => file_class::class(event),
             Detail::Connect(connect) => network_class::class(event, connect),
             Detail::Call(call) => call_class::class(call),
+            Detail::Uring(uring) => uring_class::class(uring),
             _ => process_class::class(event),
         };
         line.head(&Head {
@@ -217,6 +218,7 @@ impl Format {
             Detail::Open(_) | Detail::Unlink(_) => file_class::body(&mut line, op),
             Detail::Connect(connect) => network_class::body(&mut line, op, connect),
             Detail::Call(call) => call_class::body(&mut line, op, call),
+            Detail::Uring(uring) => uring_class::body(&mut line, op, uring),
             _ => process_class::body(&mut line, op, &self.spaced),
         }
         line.json.object("unmapped");
@@ -225,6 +227,7 @@ impl Format {
             Detail::Open(_) | Detail::Unlink(_) => file_class::unmapped(&mut line, op),
             Detail::Connect(connect) => network_class::unmapped(&mut line, connect),
             Detail::Call(call) => call_class::unmapped(&mut line, call),
+            Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
             _ => process_class::unmapped(&mut line, op),
         }
         process_class::thread(&mut line, op);

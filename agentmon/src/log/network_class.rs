@@ -30,14 +30,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, connect: &'e
     if let Some(local) = connect.local {
         address(line, "src_endpoint", local);
     }
-    match &connect.peer {
-        Peer::Inet(peer) => address(line, "dst_endpoint", *peer),
-        Peer::UnixPath(path) => unix(line, "peer_path", path),
-        Peer::UnixAbstract(name) => unix(line, "peer_name", name),
-        // OCSF wants a destination; that there is none, or none is known, is all there is to say.
-        Peer::Disconnect => line.json.raw(",\"dst_endpoint\":{\"name\":\"none\"}"),
-        Peer::Other(_) | Peer::Unknown => line.json.raw(",\"dst_endpoint\":{\"name\":\"unknown\"}"),
-    }
+    destination(line, &connect.peer);
     // Outbound.
     line.json.raw(",\"connection_info\":{\"direction_id\":2");
     if matches!(connect.peer, Peer::Inet(_)) {
@@ -49,6 +42,18 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, connect: &'e
         }
     }
     line.json.close();
+}
+
+/// `dst_endpoint`.
+pub(super) fn destination<'e>(line: &mut Line<'_, 'e>, peer: &'e Peer) {
+    match peer {
+        Peer::Inet(peer) => address(line, "dst_endpoint", *peer),
+        Peer::UnixPath(path) => unix(line, "peer_path", path),
+        Peer::UnixAbstract(name) => unix(line, "peer_name", name),
+        // OCSF wants a destination; that there is none, or none is known, is all there is to say.
+        Peer::Disconnect => line.json.raw(",\"dst_endpoint\":{\"name\":\"none\"}"),
+        Peer::Other(_) | Peer::Unknown => line.json.raw(",\"dst_endpoint\":{\"name\":\"unknown\"}"),
+    }
 }
 
 fn address(line: &mut Line<'_, '_>, key: &str, address: SocketAddr) {

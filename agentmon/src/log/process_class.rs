@@ -57,7 +57,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, spaced: &[u8
         Detail::Identity(after) => changed(line, op, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => moved(line, op, cgroup),
         Detail::Signal(signal) => signalled(line, op, signal),
-        Detail::Open(_) | Detail::Connect(_) | Detail::Unlink(_) | Detail::Call(_) => {}
+        Detail::Open(_) | Detail::Connect(_) | Detail::Unlink(_) | Detail::Call(_) | Detail::Uring(_) => {}
     }
 }
 
@@ -259,7 +259,7 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
             line.json.boolean("born", cgroup.born);
         }
         Detail::Signal(signal) => signal_facts(line, signal),
-        Detail::Open(_) | Detail::Connect(_) | Detail::Unlink(_) | Detail::Call(_) => {}
+        Detail::Open(_) | Detail::Connect(_) | Detail::Unlink(_) | Detail::Call(_) | Detail::Uring(_) => {}
     }
 }
 

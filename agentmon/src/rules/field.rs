@@ -45,6 +45,7 @@ const FILE: &[Category] = &[
     Category::Mount,
     Category::DriverLoad,
     Category::SystemSetting,
+    Category::IoUring,
 ];
 const OPEN: &[Category] = &[Category::FileEvent, Category::FileAccess, Category::FileChange];
 const DELETE: &[Category] = &[Category::FileDelete];
@@ -53,7 +54,7 @@ const UNIX: &[Category] = &[Category::UnixConnect];
 const PRIVILEGE: &[Category] = &[Category::PrivilegeChange];
 const CGROUP: &[Category] = &[Category::CgroupChange];
 /// Where one name leads to another.
-const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount];
+const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount, Category::IoUring];
 const PERMISSION: &[Category] = &[Category::PermissionChange];
 const MADE: &[Category] = &[Category::PermissionChange, Category::FileEvent];
 const ACCESS: &[Category] = &[Category::ProcessAccess, Category::BpfSyscall, Category::ProcessSignal];
@@ -72,6 +73,7 @@ const CALLED: &[Category] = &[
     Category::SystemSetting,
     Category::IoUring,
 ];
+const URING: &[Category] = &[Category::IoUring];
 const MOUNT: &[Category] = &[Category::Mount];
 const NAMED: &[Category] = &[Category::DriverLoad, Category::SystemSetting];
 
@@ -102,7 +104,7 @@ fields! {
     SessionId in EVERY;
     /// The system call.
     Syscall in EVERY;
-    /// `success`, or the error's name.
+    /// `success`, or the error's name; `submitted` of what was handed over to an io_uring.
     Outcome in EVERY;
     /// The thread's name: the agent's to choose.
     Comm in EVERY;
@@ -156,6 +158,8 @@ fields! {
     TargetType in OPEN;
     /// Whether the open asked to write.
     ForWriting in OPEN;
+    /// What an io_uring was asked for: `unlinkat`, `openat2`, `connect`; absent when one was set up.
+    Opcode in URING;
     /// Whether a directory was to be removed.
     Directory in DELETE;
     /// The peer's address. IPv4-mapped IPv6 addresses are shown as IPv4.

@@ -48,7 +48,7 @@ pub struct Probe {
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 10] = [
+pub const PROBES: [Probe; 11] = [
     Probe {
         program: "am_cgroup_mkdir",
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
@@ -111,6 +111,14 @@ pub const PROBES: [Probe; 10] = [
         presence: Presence::WhileWatching,
         need: Need::May(&["kernel_siginfo.si_code"]),
         without: "signals between processes are missed",
+    },
+    Probe {
+        program: "am_uring",
+        // The second before Linux 6.4.
+        hook: Hook::Tracepoint(&["io_uring_submit_req", "io_uring_submit_sqe"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["io_kiocb.opcode", "io_kiocb.flags", "io_kiocb.cqe.fd", "io_kiocb.async_data", "filename.name"]),
+        without: "what is asked of an io_uring is missed",
     },
     Probe {
         program: "am_tasks",

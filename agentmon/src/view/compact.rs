@@ -12,6 +12,7 @@ use crate::event::{Detail, Event, Identity, Kind, WallClock};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::{Agent, Operation};
 use crate::response::Command;
+use agentmon_common::uring::opcode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
@@ -162,12 +163,15 @@ impl Compact {
 }
 
 /// What happens so often, or says so little, that it is left out by default.
-const fn is_quiet(detail: &Detail) -> bool {
+fn is_quiet(detail: &Detail) -> bool {
     match detail {
         Detail::Open(open) => !open.created && !open.for_writing(),
         // Programs make directories and share memory all day.
         Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map),
         Detail::Fork(_) | Detail::Exit(_) => true,
+        Detail::Uring(uring) => {
+            matches!(uring.opcode, opcode::OPENAT | opcode::OPENAT2 | opcode::MKDIRAT) && !uring.creates() && !uring.for_writing()
+        }
         // Programs end and stop what they started themselves.
         Detail::Signal(signal) => signal.other_agent.is_some(),
         _ => false,
@@ -190,6 +194,7 @@ const fn verb(event: &Event) -> &'static str {
         Detail::CgroupJoin(_) => "join",
         Detail::ProcessSeen(_) => "running",
         Detail::Signal(_) => "signal",
+        Detail::Uring(_) => "io_uring",
         Detail::Call(call) => call_verb(call.kind),
     }
 }
@@ -226,6 +231,7 @@ fn what(line: &mut String, op: &Operation<'_>) {
             let _ = write!(line, " by {}", cgroup.mover_tgid);
         }
         Detail::Signal(signal) => target::signal(line, signal, NAME_WIDTH),
+        Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
         Detail::Call(call) => target::call(line, op.event.operation, call, TARGET_WIDTH),
     }
 }

@@ -7,9 +7,10 @@ use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
 use super::target;
-use crate::event::{Call, Detail, Event, Exec, Kind};
+use crate::event::{Call, Detail, Event, Exec, Kind, Uring};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
+use agentmon_common::uring::opcode;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -118,6 +119,7 @@ impl Summary {
                 self.identities.add(text.as_bytes(), failed);
             }
             Detail::CgroupLeave(_) => self.left += 1,
+            Detail::Uring(uring) => self.request(event, uring),
             Detail::Signal(signal) if signal.other_agent.is_none() => {
                 let mut text = String::new();
                 target::signal(&mut text, signal, NAME_WIDTH);
@@ -135,6 +137,19 @@ impl Summary {
             (Kind::Rename | Kind::Link, Some(to)) if !failed => self.written.add(&to.path.bytes, false),
             (Kind::Truncate | Kind::Symlink | Kind::Mknod, _) if !failed => self.written.add(&call.target.path.bytes, false),
             _ => self.calls.add(event.operation.as_bytes(), failed),
+        }
+    }
+
+    /// Requests to a ring: deletions and new names as if system calls had asked for them.
+    fn request(&mut self, event: &Event, uring: &Uring) {
+        match (uring.opcode, &uring.second) {
+            (opcode::UNLINKAT, _) => self.deleted.add(directory(&uring.target.path.bytes), false),
+            (opcode::RENAMEAT | opcode::LINKAT, Some(to)) => self.written.add(&to.path.bytes, false),
+            (opcode::OPENAT | opcode::OPENAT2, _) if !uring.for_writing() => {}
+            (opcode::OPENAT | opcode::OPENAT2 | opcode::FTRUNCATE | opcode::SYMLINKAT, _) => {
+                self.written.add(&uring.target.path.bytes, false);
+            }
+            _ => self.calls.add(event.operation.as_bytes(), false),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Call, Exec, Kind, Peer, Signal, Target, Text};
+use crate::event::{Call, Exec, Kind, Peer, Signal, Target, Text, Uring};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -110,6 +110,31 @@ pub(super) fn signal(out: &mut String, signal: &Signal, width: usize) {
     } else if signal.other_agent.is_none() {
         out.push_str(" outside");
     }
+}
+
+/// `unlinkat /work/x`, `renameat a -> b`, `connect 10.0.0.1:80`; what came of it is not known.
+pub(super) fn request(out: &mut String, operation: &str, uring: &Uring, width: usize) {
+    out.push_str(operation.strip_prefix("io_uring_").unwrap_or(operation));
+    if uring.target != Target::default() {
+        out.push(' ');
+        file(out, &uring.target.path.bytes, &uring.target.asked.bytes, width);
+    }
+    if let Some(second) = &uring.second {
+        out.push_str(" -> ");
+        file(out, &second.path.bytes, &second.asked.bytes, width);
+    }
+    if let Some(text) = &uring.text {
+        out.push(' ');
+        escape_within(out, &text.bytes, width);
+    }
+    if let Some(address) = &uring.peer {
+        out.push(' ');
+        peer(out, address, width);
+    }
+    for (name, value) in uring.args() {
+        let _ = write!(out, " {name}={value:#x}");
+    }
+    out.push_str(" (submitted)");
 }
 
 /// The other end of a connection.

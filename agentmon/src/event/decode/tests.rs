@@ -6,7 +6,7 @@ use crate::event::{Delivery, Detail, Event, Kind, PathTrust, Peer, flags, path_f
 use crate::event::{Path, Target, Text};
 use agentmon_common::record::{
     CallFixed, CgroupFixed, ConnectFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed,
-    PlaceFixed, SignalFixed, Span, kind, signal_bits,
+    PlaceFixed, SignalFixed, Span, UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -159,6 +159,28 @@ fn a_signal_names_the_other_process_and_the_call_that_sent_it() {
     let Detail::Signal(got) = event(&signal_record(signal_bits::GROUP | signal_bits::RECEIVED, 0)).detail else { panic!("a signal") };
     assert!(got.received && got.thread.is_none() && !got.to_monitor);
     assert!(decode(&signal_record(0, 5)).is_err(), "a result that the kernel does not know");
+}
+
+fn uring_record(opcode: u32, asked: &[u8]) -> Bytes {
+    let mut record = Builder::new::<UringFixed>(kind::IO_URING, 0);
+    record.header.flags = flags::SUBMITTED;
+    let names = [b"usr".to_vec(), b"bin".to_vec()];
+    let first = PlaceFixed { asked: record.push(asked), base: record.push_path(&names), fd: 7, ..PlaceFixed::default() };
+    let address = record.push(&[2, 0, 0, 80, 127, 0, 0, 1]);
+    record.finish(&UringFixed { args: [0x200, 2, 3], first, opcode, address, ..UringFixed::default() })
+}
+
+#[test]
+fn a_request_to_a_ring_is_told_by_its_operation_and_as_handed_over() {
+    let unlink = event(&uring_record(36, b"../x"));
+    assert_eq!((unlink.kind(), unlink.operation, unlink.has(flags::SUBMITTED)), (Kind::IoUring, "io_uring_unlinkat", true));
+    let Detail::Uring(uring) = unlink.detail else { panic!("a request") };
+    assert_eq!((&uring.target.path.bytes[..], uring.arg("flags"), uring.second), (&b"/usr/x"[..], Some(0x200), None));
+    let Detail::Uring(connect) = event(&uring_record(16, b"")).detail else { panic!("a request") };
+    assert_eq!((connect.peer, connect.from_kernel), (Some(Peer::Inet("127.0.0.1:80".parse().unwrap())), true));
+    for unknown in [0, 22, 63, 64, 256 + 36, u32::MAX] {
+        assert!(decode(&uring_record(unknown, b"x")).is_err(), "{unknown}");
+    }
 }
 
 /// A call told by its arguments, with both places and a text, asked for in a directory `/usr/bin/x`.

@@ -1,7 +1,8 @@
 //! Modifiers, conditions, routing and counting, through rules as people write them.
 
 use super::support::{
-    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, identity, leave, matches, path, read, rule, titles, unlink, write,
+    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, identity, leave, matches, path, read, rule, titles, unlink,
+    unlink_by_uring, write,
 };
 use crate::event::{Connect, Detail, Peer};
 use crate::rules::{Action, Category, Field};
@@ -283,4 +284,12 @@ fn bounds_may_be_combined_and_inverted() {
     let mut engine = engine(&counted("event_count", "SessionId", "{gte: 2, lte: 3}"));
     let fired: Vec<u64> = (0..6).filter(|n| !evaluate(&mut engine, &unlink("/data/a").at_ms(*n)).is_empty()).collect();
     assert_eq!(fired, [1]);
+}
+
+#[test]
+fn a_request_to_a_ring_is_what_it_asks_for_and_submitted() {
+    let request = unlink_by_uring("/home/u/x");
+    assert!(matches("io_uring", "s: {Opcode: unlinkat, Outcome: submitted, TargetFilename: /home/u/x}\ncondition: s", &request));
+    assert!(matches("file_delete", "s: {TargetFilename: /home/u/x, Directory: 'false'}\ncondition: s", &request));
+    assert!(!matches("file_access", "s: {TargetFilename: /home/u/x}\ncondition: s", &request));
 }

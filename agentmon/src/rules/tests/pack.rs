@@ -1,7 +1,8 @@
 //! The pack that comes with the program: every rule loads, fires on what it is for, and not on what is near it.
 
 use super::support::{
-    Case, connect, connect_unix, create, evaluate, exec, exec_as, identity, leave, read, signal, unlink, write, write_device,
+    Case, connect, connect_unix, create, evaluate, exec, exec_as, identity, leave, read, signal, unlink, unlink_by_uring, write,
+    write_device,
 };
 use crate::rules::{Action, Engine, built_in};
 use std::collections::BTreeSet;
@@ -214,6 +215,10 @@ fn only_what_has_no_honest_reason_kills() {
 
 /// Removes files of a directory at one per millisecond; the actions that follow, with the number of the file.
 fn remove(directory: &str, files: u64) -> Vec<(u64, Action)> {
+    remove_by(unlink, directory, files)
+}
+
+fn remove_by(unlink: fn(&str) -> Case, directory: &str, files: u64) -> Vec<(u64, Action)> {
     let mut engine = Engine::new(built_in().rules);
     let mut actions = Vec::new();
     for number in 1..=files {
@@ -221,6 +226,12 @@ fn remove(directory: &str, files: u64) -> Vec<(u64, Action)> {
         actions.extend(evaluate(&mut engine, &case).into_iter().map(|found| (number, found.rule.action)));
     }
     actions
+}
+
+#[test]
+fn a_mass_deletion_through_an_io_uring_counts_as_any_other() {
+    assert_eq!(remove_by(unlink_by_uring, "/home/u/Documents", 400), [(50, Action::Alert), (200, Action::Kill)]);
+    assert_eq!(remove_by(unlink_by_uring, "/work/repo/target/debug", 400), []);
 }
 
 #[test]

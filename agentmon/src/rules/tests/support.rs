@@ -2,7 +2,7 @@
 
 use crate::event::{
     AgentId, Cgroup, CgroupId, Connect, Delivery, Detail, Event, Exec, FileId, Identity, Open, Outcome, Path, PathTrust, Peer, ProcessKey,
-    Signal, SignalName, Text, Unlink,
+    Signal, SignalName, Target, Text, Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -125,6 +125,20 @@ pub fn write_device(target: &str) -> Case {
 /// A file was removed.
 pub fn unlink(target: &str) -> Case {
     case("unlinkat", Detail::Unlink(Unlink { path: path(target.as_bytes()), asked: text(target.as_bytes()), ..Unlink::default() }))
+}
+
+/// A file was to be removed, asked of a ring.
+pub fn unlink_by_uring(path_bytes: &str) -> Case {
+    let target = Target { path: path(path_bytes.as_bytes()), asked: text(path_bytes.as_bytes()), at_enter: None };
+    let mut case = case("io_uring_unlinkat", Detail::Uring(uring(36, target)));
+    case.event.flags = flags::SUBMITTED;
+    case
+}
+
+/// A request to a ring, with no arguments.
+pub fn uring(opcode: u8, target: Target) -> Uring {
+    let file = FileId::default();
+    Uring { opcode, args: [0; 3], fd: -100, file, target, second: None, text: None, peer: None, from_kernel: true }
 }
 
 /// A connection over TCP.

@@ -17,6 +17,7 @@ mod sys;
 mod truth;
 mod unlinks;
 mod unreadable;
+mod uring;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -74,6 +75,8 @@ fn main() -> ExitCode {
         "signals-exitkill" => signals::exit_kill(number(0) as i64),
         "signals-limit" => signals::processor_limit(),
         "signals-from" => signals::harmless(number(0) as i64),
+        "uring" => uring::all(dir, false),
+        "uring-sqpoll" => uring::all(dir, true),
         "zombie" => scope::zombie(),
         _ => {
             eprintln!("stimulus: unknown mode {mode}");
