@@ -9,7 +9,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Largest record in bytes; the size of one CPU's scratch.
+/// Largest record in bytes; the size of one scratch.
 pub const RECORD_MAX: usize = 64 * 1024;
 /// Longest string read from user memory for a path: the kernel's PATH_MAX, NUL included (`include/uapi/linux/limits.h`).
 pub const PATH_MAX: usize = 4096;
@@ -157,7 +157,7 @@ pub struct Header {
     pub cgroup_id: u64,
     /// Outcome: the system call's return value, negative errno on failure.
     pub ret: i64,
-    /// Number of this record among those tried on this CPU, from 1; lost ones leave holes.
+    /// Number of this record among those tried in this slot, from 1; lost ones leave holes.
     pub seq: u64,
     /// Process id (the kernel's `tgid`), in the initial pid namespace.
     pub tgid: u32,
@@ -171,10 +171,10 @@ pub struct Header {
     pub uid: u32,
     /// Effective user id.
     pub euid: u32,
-    /// Records lost on this CPU since the last one that got through.
+    /// Records of this slot that did not fit into the ring since the last one that did.
     pub lost_before: u32,
-    /// CPU that wrote the record.
-    pub cpu: u16,
+    /// Slot the record was built in: CPU * [`crate::stats::SLOTS`] + number on that CPU.
+    pub slot: u16,
     /// System-call number of the calling ABI, or [`NO_SYSCALL`].
     pub syscall: u16,
     /// The thread's name, NUL-padded. The agent's to choose.
@@ -328,7 +328,7 @@ pub struct UringFixed {
     pub address: Span,
     /// One of [`crate::uring::opcode`].
     pub opcode: u32,
-    /// 1 when `address` was read from the program's memory, where it could still change.
+    /// 1 when `address` was read from the program's memory, where it could still change (always, for now).
     pub address_is_users: u32,
     /// Padding.
     pub reserved: u32,

@@ -1,30 +1,51 @@
-//! What the probes count, per CPU: records by kind and errors by probe and cause.
+//! What the probes count: records by kind, in the slot that they were built in, and per CPU what has no slot.
 //!
-//! Not for: rates or totals; the daemon sums the CPUs. Received + dropped = produced holds exactly, per kind.
+//! Not for: rates or totals; the daemon sums them up. Received + dropped = produced holds exactly, per kind.
 
 use crate::record::kind;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// One CPU's counters; the value of the map `AM_STATS`.
+/// Records that one CPU can have under construction: more than one only where a program that builds one can be
+/// preempted by another that does (every tracepoint from Linux 7.0 on; the task iterator always).
+pub const SLOTS: usize = 4;
+
+/// A slot: who holds it, and what was counted by those who did. The value of the map `AM_SLOTS`.
+///
+/// A program claims a slot of its CPU by an atomic exchange of `claimed_ns`, and is then the only one to touch the rest
+/// until it stores 0: plain additions are exact.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct CpuStats {
+pub struct SlotStats {
+    /// `CLOCK_BOOTTIME` in nanoseconds when the slot was claimed; 0: it is free.
+    pub claimed_ns: u64,
     /// Records tried, by kind.
     pub produced: [u64; kind::COUNT],
     /// Records that did not fit into the ring, by kind.
     pub dropped: [u64; kind::COUNT],
+    /// Records tried in this slot; becomes [`crate::record::Header::seq`].
+    pub seq: u64,
+    /// Records lost in this slot since the last that got through.
+    pub lost: u64,
+}
+
+impl SlotStats {
+    /// Free, all zero.
+    pub const ZERO: Self = Self { claimed_ns: 0, produced: [0; kind::COUNT], dropped: [0; kind::COUNT], seq: 0, lost: 0 };
+}
+
+/// What one CPU counts without a slot, by atomic additions; the value of the map `AM_STATS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CpuStats {
+    /// Records dropped because no slot was free, by kind. They were produced.
+    pub no_slot: [u64; kind::COUNT],
     /// Errors, by probe and cause.
     pub errors: [[u64; cause::COUNT]; probe::COUNT],
-    /// Records tried on this CPU; becomes [`crate::record::Header::seq`].
-    pub seq: u64,
-    /// Records lost on this CPU since the last that got through.
-    pub lost: u64,
 }
 
 impl CpuStats {
     /// All zero.
-    pub const ZERO: Self =
-        Self { produced: [0; kind::COUNT], dropped: [0; kind::COUNT], errors: [[0; cause::COUNT]; probe::COUNT], seq: 0, lost: 0 };
+    pub const ZERO: Self = Self { no_slot: [0; kind::COUNT], errors: [[0; cause::COUNT]; probe::COUNT] };
 }
 
 /// The probes, as indices of [`CpuStats::errors`].
@@ -77,7 +98,7 @@ pub mod cause {
     pub const KERNEL_READ: usize = 1;
     /// A map had no room for an entry: a blind spot.
     pub const MAP_FULL: usize = 2;
-    /// The CPU's scratch could not be had.
+    /// No slot of the CPU was free. The record is counted as dropped too.
     pub const SCRATCH: usize = 3;
     /// A record grew past its limit.
     pub const TOO_LARGE: usize = 4;

@@ -6,12 +6,10 @@
 /// Numbers of the operations that make a record.
 #[expect(missing_docs, reason = "the names are the system calls' that they stand for")]
 pub mod opcode {
-    pub const SENDMSG: u8 = 9;
     pub const ACCEPT: u8 = 13;
     pub const CONNECT: u8 = 16;
     pub const FALLOCATE: u8 = 17;
     pub const OPENAT: u8 = 18;
-    pub const SEND: u8 = 26;
     pub const OPENAT2: u8 = 28;
     pub const RENAMEAT: u8 = 35;
     pub const UNLINKAT: u8 = 36;
@@ -22,8 +20,6 @@ pub mod opcode {
     pub const SETXATTR: u8 = 42;
     pub const SOCKET: u8 = 45;
     pub const URING_CMD: u8 = 46;
-    pub const SEND_ZC: u8 = 47;
-    pub const SENDMSG_ZC: u8 = 48;
     pub const FTRUNCATE: u8 = 55;
     pub const BIND: u8 = 56;
     pub const LISTEN: u8 = 57;
@@ -35,13 +31,11 @@ pub const ARGS_MAX: usize = 3;
 /// Number, name in logs, names of the plain arguments.
 type Row = (u8, &'static str, &'static [&'static str]);
 
-const ROWS: [Row; 21] = [
-    (opcode::SENDMSG, "io_uring_sendmsg", &[]),
+const ROWS: [Row; 17] = [
     (opcode::ACCEPT, "io_uring_accept", &[]),
     (opcode::CONNECT, "io_uring_connect", &[]),
     (opcode::FALLOCATE, "io_uring_fallocate", &["mode", "offset", "length"]),
     (opcode::OPENAT, "io_uring_openat", &["flags", "mode"]),
-    (opcode::SEND, "io_uring_send", &[]),
     (opcode::OPENAT2, "io_uring_openat2", &["flags", "mode"]),
     (opcode::RENAMEAT, "io_uring_renameat", &["flags"]),
     (opcode::UNLINKAT, "io_uring_unlinkat", &["flags"]),
@@ -52,8 +46,6 @@ const ROWS: [Row; 21] = [
     (opcode::SETXATTR, "io_uring_setxattr", &[]),
     (opcode::SOCKET, "io_uring_socket", &["domain", "type", "protocol"]),
     (opcode::URING_CMD, "io_uring_uring_cmd", &["command"]),
-    (opcode::SEND_ZC, "io_uring_send_zc", &[]),
-    (opcode::SENDMSG_ZC, "io_uring_sendmsg_zc", &[]),
     (opcode::FTRUNCATE, "io_uring_ftruncate", &["length"]),
     (opcode::BIND, "io_uring_bind", &[]),
     (opcode::LISTEN, "io_uring_listen", &["backlog"]),

@@ -7,10 +7,11 @@
 use crate::call::Call;
 use crate::errors::ProbeError;
 use crate::kernel::{Regs, file_id, offset, read};
-use crate::maps::{Entered, Lane};
-use crate::place::{self, AT_FDCWD};
+use crate::maps::Entered;
+use crate::place::{self, AT_FDCWD, EFAULT};
 use crate::record::Record;
 use crate::walk;
+use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{CallFixed, flags};
 use agentmon_common::syscalls::{self, ARGS_MAX, NO, OPS, PAIR, Place, Shape, op, place as what};
 use aya_ebpf::helpers::bpf_probe_read_user;
@@ -55,7 +56,7 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
         return Ok(());
     }
     let shape = shape(call.op);
-    let mut record = Record::new::<CallFixed>(Lane::Tracepoint, call.task, call.agent, shape.kind, call.ret)?;
+    let mut record = Record::new::<CallFixed>(call.task, call.agent, shape.kind, call.ret)?;
     call.stamp(&mut record);
     push_args(&mut record, call, shape)?;
     let entered = call.entered()?;
@@ -64,12 +65,29 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
         push_second(&mut record, call, shape.second, entered)?;
     }
     if shape.text != NO {
-        match record.push_user_str(call.arg(shape.text)?)? {
-            Some(span) => record.fixed::<CallFixed>().text = span,
-            None => record.flag(flags::UNREADABLE),
-        }
+        push_text(&mut record, call, shape.text)?;
     }
     record.submit()
+}
+
+/// Most bytes of a host or domain name, twice over (`__NEW_UTS_LEN`, `include/uapi/linux/utsname.h`).
+const NAME_MAX: usize = 128;
+
+#[inline(always)]
+fn push_text(record: &mut Record, call: &Call, index: u8) -> Result<(), ProbeError> {
+    let source = call.arg(index)?;
+    let pushed = match call.op {
+        // These have a length and need no NUL.
+        op::SETHOSTNAME | op::SETDOMAINNAME => record.push_user::<NAME_MAX>(source, call.arg(1)?)?,
+        _ => record.push_user_str(source)?,
+    };
+    match pushed {
+        Some(span) => record.fixed::<CallFixed>().text = span,
+        // No string is allowed, where the kernel does not say otherwise.
+        None if source == 0 && call.ret != EFAULT => {}
+        None => record.flag(flags::UNREADABLE),
+    }
+    Ok(())
 }
 
 #[inline(always)]
@@ -81,6 +99,11 @@ fn push_args(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), Prob
         }
         i += 1;
     }
+    match call.op {
+        op::PIDFD_GETFD => record.fixed::<CallFixed>().args[2] = u64::from(behind_pidfd(call)),
+        op::MMAP_OLD => push_memory_flag(record, call)?,
+        _ => {}
+    }
     // What these point to says more than the pointer.
     let pointed = match call.op {
         op::IOCTL => 1,
@@ -88,15 +111,71 @@ fn push_args(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), Prob
         _ => return Ok(()),
     };
     let pointer = record.fixed::<CallFixed>().args[pointed];
-    // SAFETY: the helper checks the source; what is unreadable stays 0.
-    record.fixed::<CallFixed>().args[pointed] = u64::from(unsafe { bpf_probe_read_user(pointer as *const u32) }.unwrap_or(0));
+    // SAFETY: the helper checks the source.
+    let value = unsafe { bpf_probe_read_user(pointer as *const u32) };
+    if value.is_err() {
+        record.flag(flags::UNREADABLE);
+    }
+    record.fixed::<CallFixed>().args[pointed] = u64::from(value.unwrap_or(0));
     Ok(())
+}
+
+/// An argument, which the first mmap of i386 has in memory; 0 where that cannot be read.
+#[inline(always)]
+fn argument(call: &Call, index: u8) -> Result<u64, ProbeError> {
+    if call.op != op::MMAP_OLD {
+        return call.arg(index);
+    }
+    Ok(u64::from(in_memory(call, index)?.unwrap_or(0)))
+}
+
+#[inline(always)]
+fn in_memory(call: &Call, index: u8) -> Result<Option<u32>, ProbeError> {
+    let at = call.arg(0)? + 4 * u64::from(index);
+    // SAFETY: the helper checks the source.
+    Ok(unsafe { bpf_probe_read_user(at as *const u32) }.ok())
+}
+
+/// What stands in memory is read when the call has returned.
+#[inline(always)]
+fn push_memory_flag(record: &mut Record, call: &Call) -> Result<(), ProbeError> {
+    record.flag(if in_memory(call, 3)?.is_some() { flags::READ_AT_EXIT } else { flags::UNREADABLE });
+    Ok(())
+}
+
+/// `EPERM` and `ESRCH`: what the kernel says of the process behind a pidfd, not of the descriptor.
+const OF_THE_PROCESS: [i64; 2] = [-1, -3];
+
+/// The process behind the pidfd, in the initial pid namespace; 0 where the call did not get as far as to take the
+/// descriptor for one, or the kernel has other structures.
+///
+/// `struct pid` hangs on the file before 6.9, on the inode of pidfs since (`pidfd_pid`, `pidfs_pid`).
+#[inline(always)]
+fn behind_pidfd(call: &Call) -> u32 {
+    if call.ret < 0 && call.ret != OF_THE_PROCESS[0] && call.ret != OF_THE_PROCESS[1] {
+        return 0;
+    }
+    if offset!(pid_numbers) == ABSENT as usize || offset!(inode_private) == ABSENT as usize {
+        return 0;
+    }
+    pid_of_file(call).unwrap_or(0)
+}
+
+#[inline(always)]
+fn pid_of_file(call: &Call) -> Result<u32, ProbeError> {
+    let file = call.task.file(call.arg(0)? as i32)?;
+    let mut pid: *const u8 = read(file, offset!(file_private_data))?;
+    if pid.is_null() {
+        pid = read(read(file, offset!(file_inode))?, offset!(inode_private))?;
+    }
+    // The first `struct upid` is that of the initial namespace, and begins with the number.
+    read(pid, offset!(pid_numbers))
 }
 
 /// A plain argument; of a pair the high half stands behind the low one.
 #[inline(always)]
 fn value(call: &Call, index: u8) -> Result<u64, ProbeError> {
-    let low = call.arg(index & !PAIR)?;
+    let low = argument(call, index & !PAIR)?;
     if index & PAIR == 0 {
         return Ok(low);
     }
@@ -105,20 +184,26 @@ fn value(call: &Call, index: u8) -> Result<u64, ProbeError> {
 
 #[inline(always)]
 fn push_first(record: &mut Record, call: &Call, place: Place, entered: Option<&'static Entered>) -> Result<(), ProbeError> {
-    match place.what {
-        what::NONE => {}
+    let fd = match place.what {
+        what::NONE => return Ok(()),
         what::FD => {
-            let fd = call.arg(place.at)? as i32;
+            let fd = argument(call, place.at)? as i32;
             record.fixed::<CallFixed>().first.fd = fd;
-            // Another thread may have closed the descriptor, or it never was one: then its number is all there is to say.
-            let _ = push_file(record, call, fd);
+            fd
         }
         _ => {
             let (fd, source) = path_of(call, place)?;
             let pushed = place::path(record, call, fd, source, entered.map(|entered| &entered.first))?;
             record.fixed::<CallFixed>().first = pushed;
+            // With AT_EMPTY_PATH the descriptor itself is meant.
+            if pushed.asked.len != 0 {
+                return Ok(());
+            }
+            fd
         }
-    }
+    };
+    // Another thread may have closed the descriptor, or it never was one: then its number is all there is to say.
+    let _ = push_file(record, call, fd);
     Ok(())
 }
 
@@ -154,10 +239,12 @@ fn push_file(record: &mut Record, call: &Call, fd: i32) -> Result<(), ProbeError
 
 /// `FS_IOC_SETFLAGS`, `FS_IOC32_SETFLAGS`, `FS_IOC_FSSETXATTR` (`include/uapi/linux/fs.h`).
 const SET_FLAGS: [u64; 3] = [0x4008_6602, 0x4004_6602, 0x401c_5820];
-/// `PROT_WRITE`, `MAP_SHARED`, the bits of the mapping's type, `MAP_ANONYMOUS` (`include/uapi/asm-generic/mman-common.h`).
+/// `PROT_WRITE`, `MAP_SHARED` (of `MAP_SHARED_VALIDATE` too), `MAP_ANONYMOUS` (`include/uapi/asm-generic/mman-common.h`).
 const PROT_WRITE: u64 = 2;
 const MAP_SHARED: u64 = 1;
 const MAP_ANONYMOUS: u64 = 0x20;
+/// `FMODE_WRITE` of `file->f_mode` (`include/linux/fs.h`).
+const FMODE_WRITE: u32 = 2;
 /// `OPEN_TREE_CLONE` (`include/uapi/linux/mount.h`).
 const OPEN_TREE_CLONE: u64 = 1;
 /// Requests of ptrace that begin to trace or change the traced: `PTRACE_TRACEME`, `POKETEXT`, `POKEDATA`, `POKEUSR`,
@@ -170,15 +257,28 @@ const PTRACE_TELLING: [u64; 10] = [0, 4, 5, 6, 13, 15, 16, 0x4200, 0x4205, 0x420
 fn is_wanted(call: &Call) -> Result<bool, ProbeError> {
     Ok(match call.op {
         op::IOCTL => is_one_of(&SET_FLAGS, call.arg(1)? & 0xffff_ffff),
-        op::MMAP => {
-            let flags = call.arg(3)?;
-            call.arg(2)? & PROT_WRITE != 0 && flags & MAP_SHARED != 0 && flags & MAP_ANONYMOUS == 0
-        }
+        op::MMAP => is_writable_map(call)?,
+        // Of arguments that cannot be read nothing is known.
+        op::MMAP_OLD => in_memory(call, 3)?.is_none() || is_writable_map(call)?,
         op::OPEN_TREE => call.arg(2)? & OPEN_TREE_CLONE != 0,
         op::PTRACE => is_one_of(&PTRACE_TELLING, call.arg(0)?),
         op::PRLIMIT64 => call.arg(0)? != 0 && call.arg(2)? != 0,
         _ => true,
     })
+}
+
+/// Whether a mapping is shared, of a file, and writable or able to become so (mprotect): the file is open for writing.
+#[inline(always)]
+fn is_writable_map(call: &Call) -> Result<bool, ProbeError> {
+    let flags = argument(call, 3)?;
+    if flags & MAP_SHARED == 0 || flags & MAP_ANONYMOUS != 0 {
+        return Ok(false);
+    }
+    if argument(call, 2)? & PROT_WRITE != 0 {
+        return Ok(true);
+    }
+    let Ok(file) = call.task.file(argument(call, 4)? as i32) else { return Ok(false) };
+    Ok(read::<u32>(file, offset!(file_mode))? & FMODE_WRITE != 0)
 }
 
 /// Unrolled: no array on the stack, no loop for the verifier.

@@ -2,7 +2,7 @@
 //!
 //! Not for: failures of the watched operation; those are outcomes and travel in the record.
 
-use crate::maps;
+use crate::{atomic, maps};
 use agentmon_common::stats::cause;
 use aya_ebpf::EbpfContext;
 use aya_log_ebpf::debug;
@@ -23,11 +23,12 @@ pub enum ProbeError {
 pub fn finish(ctx: &impl EbpfContext, probe: usize, result: Result<(), ProbeError>) -> i32 {
     if let Err(error) = result {
         let cause = error as usize;
-        if let Some(stats) = maps::stats(maps::Lane::Tracepoint)
+        if let Some(stats) = maps::stats()
             && probe < agentmon_common::stats::probe::COUNT
             && cause < cause::COUNT
         {
-            stats.errors[probe][cause] += 1;
+            // SAFETY: a word of a map value.
+            unsafe { atomic::increment(&raw mut (*stats).errors[probe][cause]) };
         }
         debug!(ctx, "probe {} failed with cause {}", probe, cause);
     }

@@ -7,7 +7,6 @@
 use crate::call::Call;
 use crate::errors::ProbeError;
 use crate::kernel::{Block, FILE_WORDS, file_id, offset, read};
-use crate::maps::Lane;
 use crate::place::{AT_FDCWD, base_of};
 use crate::record::Record;
 use crate::walk;
@@ -21,7 +20,7 @@ const CREAT_FLAGS: u64 = 0o1101;
 /// The exit of open, openat, openat2 and creat.
 #[inline(never)]
 pub fn opened(call: &Call) -> Result<(), ProbeError> {
-    let mut record = Record::new::<OpenFixed>(Lane::Tracepoint, call.task, call.agent, kind::OPEN, call.ret)?;
+    let mut record = Record::new::<OpenFixed>(call.task, call.agent, kind::OPEN, call.ret)?;
     call.stamp(&mut record);
     let at = matches!(call.op, op::OPENAT | op::OPENAT2 | op::OPEN_BY_HANDLE_AT);
     let dirfd = if at { call.arg(0)? as i32 } else { AT_FDCWD };
@@ -120,7 +119,7 @@ pub fn not_executed(call: &Call) -> Result<(), ProbeError> {
     if call.ret >= 0 {
         return Ok(());
     }
-    let mut record = Record::new::<ExecFixed>(Lane::Tracepoint, call.task, call.agent, kind::EXEC, call.ret)?;
+    let mut record = Record::new::<ExecFixed>(call.task, call.agent, kind::EXEC, call.ret)?;
     call.stamp(&mut record);
     let at = call.op == op::EXECVEAT;
     let dirfd = if at { call.arg(0)? as i32 } else { AT_FDCWD };

@@ -5,9 +5,10 @@
 //! an agent (`scope`), and then says what happened.
 #![no_std]
 #![no_main]
-// For `bound` and `word`: rustc splits a load or store it cannot prove aligned into bytes, and the machine does not ask for alignment.
+// For `atomic`, `bound` and `word`: rustc splits a load or store it cannot prove aligned into bytes, and the machine does not ask for alignment.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+mod atomic;
 mod bound;
 mod call;
 mod calls;
@@ -22,6 +23,7 @@ mod process;
 mod record;
 mod scope;
 mod signal;
+mod slot;
 mod syscall;
 mod uring;
 mod walk;

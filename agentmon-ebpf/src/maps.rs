@@ -1,11 +1,10 @@
 //! Every map of the probes, and the accessors that need no knowledge of an operation.
 //!
-//! Sizes that depend on the host (`AM_SCRATCH`, `AM_RING`) are set by the loader. Not for: what the values mean.
+//! Sizes that depend on the host (`AM_SCRATCH`, `AM_SLOTS`, `AM_RING`) are set by the loader. Not for: what the values mean.
 
 use agentmon_common::record::{ENTER_BYTES, RECORD_MAX};
-use agentmon_common::stats::CpuStats;
+use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya_ebpf::{
-    helpers::bpf_get_smp_processor_id,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
@@ -39,13 +38,17 @@ pub static AM_MEMBERS: Array<[u16; MEMBERS_PER_PAGE]> = Array::with_max_entries(
 #[map]
 pub static AM_ENTERED: HashMap<u32, Entered> = HashMap::with_max_entries(ENTERED_MAX, 0);
 
-/// One record under construction per CPU, and one more for the task iterator, which can be preempted.
+/// Records under construction: `SLOTS` per CPU.
 #[map]
-pub static AM_SCRATCH: Array<Scratch> = Array::with_max_entries(2, 0);
+pub static AM_SCRATCH: Array<Scratch> = Array::with_max_entries(SLOTS as u32, 0);
 
-/// Counters: element 0 of tracepoints, element 1 of the task iterator.
+/// Who holds each scratch, and what was counted there: the same indices.
 #[map]
-pub static AM_STATS: PerCpuArray<CpuStats> = PerCpuArray::with_max_entries(2, 0);
+pub static AM_SLOTS: Array<SlotStats> = Array::with_max_entries(SLOTS as u32, 0);
+
+/// Counters of what has no slot.
+#[map]
+pub static AM_STATS: PerCpuArray<CpuStats> = PerCpuArray::with_max_entries(1, 0);
 
 /// Element 0 is not 0 while the daemon sleeps and wants to be woken by the next record.
 #[map]
@@ -126,32 +129,9 @@ pub struct Walk {
     pub done: u64,
 }
 
-/// Who uses scratch and counters: programs of one lane never interrupt each other on a CPU.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Lane {
-    /// Tracepoint programs: they run with preemption off before Linux 7.0.
-    Tracepoint = 0,
-    /// The task iterator: one at a time, started by the daemon.
-    Iterator = 1,
-}
-
-/// This CPU's counters.
+/// This CPU's counters of what has no slot: to be added to by [`crate::atomic::increment`] alone, because a program can
+/// be preempted by another on its CPU.
 #[inline(always)]
-pub fn stats(lane: Lane) -> Option<&'static mut CpuStats> {
-    let stats = AM_STATS.get_ptr_mut(lane as u32)?;
-    // SAFETY: the verifier knows the pointer as a value of this map, and no other program of the lane runs on this
-    // CPU meanwhile.
-    Some(unsafe { &mut *stats })
-}
-
-/// The scratch of this CPU, or the iterator's.
-#[inline(always)]
-pub fn scratch(lane: Lane) -> Option<*mut Scratch> {
-    let slot = match lane {
-        // SAFETY: a helper without arguments.
-        Lane::Tracepoint => 1 + unsafe { bpf_get_smp_processor_id() },
-        Lane::Iterator => 0,
-    };
-    AM_SCRATCH.get_ptr_mut(slot)
+pub fn stats() -> Option<*mut CpuStats> {
+    AM_STATS.get_ptr_mut(0)
 }

@@ -6,7 +6,7 @@
 use crate::call::Call;
 use crate::errors::ProbeError;
 use crate::kernel::{Block, Regs, offset, read};
-use crate::maps::{Entered, Kept, Lane};
+use crate::maps::{Entered, Kept};
 use crate::record::Record;
 use crate::word;
 use agentmon_common::record::{ConnectFixed, SOCKADDR_MAX, flags, kind};
@@ -72,7 +72,7 @@ fn remember_bytes(kept: &mut Kept, source: u64, len: u32) {
 #[inline(never)]
 pub fn connected(call: &Call) -> Result<(), ProbeError> {
     let Some(args) = args(call.regs, call.compat, call.op)? else { return Ok(()) };
-    let mut record = Record::new::<ConnectFixed>(Lane::Tracepoint, call.task, call.agent, kind::CONNECT, call.ret)?;
+    let mut record = Record::new::<ConnectFixed>(call.task, call.agent, kind::CONNECT, call.ret)?;
     call.stamp(&mut record);
     record.fixed::<ConnectFixed>().fd = args.fd;
     push_asked(&mut record, call, args)?;

@@ -16,6 +16,8 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user_st
 
 /// `AT_FDCWD` (`include/uapi/linux/fcntl.h`).
 pub const AT_FDCWD: i32 = -100;
+/// What a call returns that could not read its arguments.
+pub const EFAULT: i64 = -14;
 
 /// At entry: keeps the string at `source`.
 #[inline(always)]
@@ -30,6 +32,10 @@ pub fn remember(kept: &mut Kept, source: u64) {
 /// to.
 #[inline(always)]
 pub fn path(record: &mut Record, call: &Call, fd: i32, source: u64, kept: Option<&Kept>) -> Result<PlaceFixed, ProbeError> {
+    // Some calls do without a path: then there is none to read.
+    if source == 0 && call.ret != EFAULT {
+        return Ok(PlaceFixed { fd, ..PlaceFixed::default() });
+    }
     let at_exit = record.push_user_str(source)?;
     let (asked, at_enter) = compare(record, kept, at_exit)?;
     let mut place = PlaceFixed { asked: asked.unwrap_or_default(), at_enter, base: Span::default(), base_flags: 0, fd };

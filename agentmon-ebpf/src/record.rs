@@ -2,14 +2,15 @@
 //!
 //! Not for: what goes into a record (the family files).
 
+use crate::atomic;
 use crate::bound::at_most;
 use crate::errors::ProbeError;
 use crate::kernel::{Task, load, offset};
-use crate::maps::{self, AM_RING, AM_SLEEPING, Lane, Scratch};
+use crate::maps::{self, AM_RING, AM_SLEEPING, Scratch};
+use crate::slot::Slot;
 use agentmon_common::record::{Header, NO_SYSCALL, PATH_MAX, RECORD_MAX, Span, flags, kind};
-use aya_ebpf::helpers::{
-    bpf_get_smp_processor_id,
-    generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_output},
+use aya_ebpf::helpers::generated::{
+    bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_output,
 };
 
 /// `BPF_RB_NO_WAKEUP` and `BPF_RB_FORCE_WAKEUP` (`include/uapi/linux/bpf.h`).
@@ -36,27 +37,28 @@ unsafe fn zero<F>(at: *mut u64) {
     }
 }
 
-/// A record under construction in a scratch of `RECORD_MAX` bytes.
+/// A record under construction in a slot of its own, with a scratch of `RECORD_MAX` bytes. Dropped unsent, it frees the slot
+/// and leaves no trace.
 pub struct Record {
-    scratch: *mut Scratch,
+    slot: Slot,
     len: usize,
-    lane: Lane,
 }
 
 impl Record {
     /// A record with a header for `task` and a zeroed fixed part `F`.
     #[inline(always)]
-    pub fn new<F: Copy>(lane: Lane, task: Task, agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
-        let scratch = maps::scratch(lane).ok_or(ProbeError::Scratch)?;
-        let base = scratch.cast::<u8>();
+    pub fn new<F: Copy>(task: Task, agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
+        // SAFETY: a helper without arguments.
+        let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+        let Some(slot) = Slot::claim(now_ns) else { return Err(no_slot(kind)) };
+        let base = slot.scratch().cast::<u8>();
         let cred = task.cred()?;
         let comm = task.comm()?;
         let header = Header {
             len: 0,
             kind,
             flags: 0,
-            // SAFETY: a helper without arguments.
-            timestamp_ns: unsafe { bpf_ktime_get_boot_ns() },
+            timestamp_ns: now_ns,
             start_ns: task.start_ns()?,
             cgroup_id: task.cgroup_id()?,
             ret,
@@ -68,19 +70,18 @@ impl Record {
             uid: load(cred, offset!(cred_uid))?,
             euid: load(cred, offset!(cred_euid))?,
             lost_before: 0,
-            // SAFETY: a helper without arguments.
-            cpu: unsafe { bpf_get_smp_processor_id() } as u16,
+            slot: slot.number(),
             syscall: NO_SYSCALL,
             comm: [0; 16],
         };
-        // SAFETY: the scratch is a map value of RECORD_MAX bytes, aligned to 8, and this program's alone.
+        // SAFETY: the scratch is a map value of RECORD_MAX bytes, aligned to 8, and this program's alone while it holds the slot.
         unsafe {
             base.cast::<Header>().write(header);
             (&raw mut (*base.cast::<Header>()).comm).cast::<[u64; 2]>().write_unaligned(comm);
         }
         // SAFETY: the fixed part lies behind the header in the same map value.
         unsafe { zero::<F>(base.add(size_of::<Header>()).cast()) };
-        Ok(Self { scratch, len: size_of::<Header>() + size_of::<F>(), lane })
+        Ok(Self { slot, len: size_of::<Header>() + size_of::<F>() })
     }
 
     /// The header.
@@ -99,13 +100,13 @@ impl Record {
 
     #[inline(always)]
     pub fn base(&self) -> *mut u8 {
-        self.scratch.cast()
+        self.slot.scratch().cast()
     }
 
     /// The scratch, for the state of a path walk.
     #[inline(always)]
     pub fn scratch(&self) -> *mut Scratch {
-        self.scratch
+        self.slot.scratch()
     }
 
     #[inline(always)]
@@ -131,7 +132,17 @@ impl Record {
         let at = at_most(self.len, RECORD_MAX - PATH_MAX)?;
         // SAFETY: `at` was just bounded, so that PATH_MAX bytes fit; the helper checks the source.
         let read = unsafe { bpf_probe_read_user_str(self.base().wrapping_add(at).cast(), PATH_MAX as u32, source as *const _) };
-        Ok(self.take_str(at, read))
+        let Some(mut span) = self.take_str(at, read) else { return Ok(None) };
+        // The last byte is a NUL in any case: of a longer string another byte stands there.
+        if span.len == PATH_MAX as u32 - 1 {
+            // SAFETY: the helper checks the source.
+            let last = unsafe { aya_ebpf::helpers::bpf_probe_read_user((source + u64::from(span.len)) as *const u8) };
+            if last.unwrap_or(1) != 0 {
+                span.original += 1;
+                self.flag(flags::TRUNCATED);
+            }
+        }
+        Ok(Some(span))
     }
 
     /// Appends a string from kernel memory, without its NUL.
@@ -174,21 +185,22 @@ impl Record {
     /// Counts the record and hands it to the ring.
     #[inline(always)]
     pub fn submit(mut self) -> Result<(), ProbeError> {
-        let stats = maps::stats(self.lane).ok_or(ProbeError::Scratch)?;
         let len = at_most(self.len, RECORD_MAX)?;
+        let kind = self.header().kind as usize;
+        if kind >= kind::COUNT {
+            return Err(ProbeError::TooLarge);
+        }
+        let stats = self.slot.stats();
         stats.seq += 1;
+        stats.produced[kind] += 1;
         let (seq, lost) = (stats.seq, stats.lost);
         let header = self.header();
         header.len = len as u32;
         header.seq = seq;
         header.lost_before = lost as u32;
-        let kind = header.kind as usize;
-        if kind >= kind::COUNT {
-            return Err(ProbeError::TooLarge);
-        }
-        stats.produced[kind] += 1;
         // SAFETY: `base` is a map value of RECORD_MAX bytes and `len` no more than that.
         let rc = unsafe { bpf_ringbuf_output((&raw const AM_RING).cast_mut().cast(), self.base().cast(), len as u64, NO_WAKEUP) };
+        let stats = self.slot.stats();
         if rc < 0 {
             stats.dropped[kind] += 1;
             stats.lost += 1;
@@ -200,11 +212,23 @@ impl Record {
     }
 }
 
+/// Counts a record that found no slot: as dropped, by kind.
+#[inline(always)]
+fn no_slot(kind: u16) -> ProbeError {
+    if let Some(stats) = maps::stats()
+        && let Ok(kind) = at_most(kind as usize, kind::COUNT - 1)
+    {
+        // SAFETY: a word of a map value.
+        unsafe { atomic::increment(&raw mut (*stats).no_slot[kind]) };
+    }
+    ProbeError::Scratch
+}
+
 /// Wakes the daemon if it said that it sleeps.
 ///
 /// The record was committed before this load, and the daemon looks at the ring again between storing the flag and
 /// sleeping: one of the two sees the other, so no record waits for a time-out. An empty record that is discarded at
-/// once carries the wakeup; a busy daemon pays for none.
+/// once carries the wakeup; a busy daemon pays for none. Two programs that both find it asleep both wake it.
 #[inline(always)]
 fn wake() {
     let Some(sleeping) = AM_SLEEPING.get_ptr_mut(0) else { return };

@@ -5,7 +5,7 @@
 
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task, offset, read};
-use crate::maps::{AM_MONITOR, Lane};
+use crate::maps::AM_MONITOR;
 use crate::record::Record;
 use crate::scope;
 use agentmon_common::record::{NO_SYSCALL, SignalFixed, flags, kind, signal_bits};
@@ -68,7 +68,7 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     let (subject, other) = if received { (sent.target, sender) } else { (sender, sent.target) };
     let ret = if sent.result == OVERFLOW_FAIL { -EAGAIN } else { 0 };
     let whose = if received { of_target } else { agent };
-    let mut record = Record::new::<SignalFixed>(Lane::Tracepoint, subject, whose, kind::SIGNAL, ret)?;
+    let mut record = Record::new::<SignalFixed>(subject, whose, kind::SIGNAL, ret)?;
     let header = record.header();
     header.syscall = by.number;
     if by.compat {

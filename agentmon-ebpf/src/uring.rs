@@ -6,7 +6,6 @@
 use crate::bound::at_most;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Block, Task, file_id, load, offset, read};
-use crate::maps::Lane;
 use crate::place::base_of;
 use crate::record::Record;
 use crate::scope;
@@ -15,7 +14,7 @@ use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{PlaceFixed, RECORD_MAX, SOCKADDR_MAX, Span, UringFixed, flags, kind};
 use agentmon_common::stats::probe;
 use agentmon_common::uring::{ARGS_MAX, TOLD, opcode};
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 /// Words of `struct io_cmd_data`, at the start of `struct io_kiocb`: what the operation's own structure overlays.
@@ -46,13 +45,8 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
         return Ok(());
     }
     let asked = Asked::of(opcode, request)?;
-    let sends = matches!(opcode, opcode::SEND | opcode::SENDMSG | opcode::SEND_ZC | opcode::SENDMSG_ZC);
-    let address = Address::of(opcode, request, sends)?;
-    // On a connected socket the connection was told.
-    if sends && address.len == 0 {
-        return Ok(());
-    }
-    let mut record = Record::new::<UringFixed>(Lane::Tracepoint, task, agent, kind::IO_URING, 0)?;
+    let address = Address::of(opcode, request)?;
+    let mut record = Record::new::<UringFixed>(task, agent, kind::IO_URING, 0)?;
     record.flag(flags::SUBMITTED);
     {
         let fixed = record.fixed::<UringFixed>();
@@ -221,52 +215,20 @@ fn push_file(record: &mut Record, task: Task, request: *const u8) -> Result<(), 
     Ok(())
 }
 
-/// Where a socket address stands.
+/// Where a socket address stands, in the program's memory: the kernel's copy has no place that is known.
 struct Address {
     at: u64,
     len: usize,
-    /// In the program's memory, where it can still change.
-    user: bool,
 }
 
 impl Address {
-    const NONE: Self = Self { at: 0, len: 0, user: false };
-
-    /// Kernels with `io_async_connect` (before 6.10) copy addresses later: of a connect the program's word is all there is,
-    /// of other operations nothing.
     #[inline(always)]
-    fn of(opcode: u8, request: *const u8, sends: bool) -> Result<Self, ProbeError> {
-        let named = matches!(opcode, opcode::CONNECT | opcode::BIND);
-        if !named && !sends {
-            return Ok(Self::NONE);
+    fn of(opcode: u8, request: *const u8) -> Result<Self, ProbeError> {
+        if opcode != opcode::CONNECT || offset!(io_connect_addr_len) == ABSENT as usize {
+            return Ok(Self { at: 0, len: 0 });
         }
-        let late = offset!(io_async_connect_address) != ABSENT as usize;
-        if late || offset!(io_async_msghdr_addr) == ABSENT as usize {
-            if opcode != opcode::CONNECT || offset!(io_connect_addr_len) == ABSENT as usize {
-                return Ok(Self::NONE);
-            }
-            let (at, len): (u64, u32) = (read(request, offset!(io_connect_addr))?, read(request, offset!(io_connect_addr_len))?);
-            return Ok(Self { at, len: len as usize, user: true });
-        }
-        let message: *const u8 = read(request, offset!(kiocb_async_data))?;
-        if message.is_null() {
-            return Ok(Self::NONE);
-        }
-        let at = message.wrapping_add(offset!(io_async_msghdr_addr)) as u64;
-        let len: u32 = if sends {
-            read(message, offset!(io_async_msghdr_namelen))?
-        } else if opcode == opcode::CONNECT && offset!(io_connect_addr_len) != ABSENT as usize {
-            read(request, offset!(io_connect_addr_len))?
-        } else if opcode == opcode::BIND && offset!(io_bind_addr_len) != ABSENT as usize {
-            read(request, offset!(io_bind_addr_len))?
-        } else {
-            0
-        };
-        // Where the kernel has not copied it yet, the program's word is all there is.
-        if opcode == opcode::CONNECT && read::<u16>(at as *const u8, 0)? == 0 {
-            return Ok(Self { at: read(request, offset!(io_connect_addr))?, len: len as usize, user: true });
-        }
-        Ok(Self { at, len: len as usize, user: false })
+        let (at, len): (u64, u32) = (read(request, offset!(io_connect_addr))?, read(request, offset!(io_connect_addr_len))?);
+        Ok(Self { at, len: len as usize })
     }
 }
 
@@ -278,20 +240,14 @@ fn push_address(record: &mut Record, address: &Address) -> Result<(), ProbeError
     let at = at_most(record.len(), RECORD_MAX - SOCKADDR_MAX)?;
     let take = at_most(address.len, SOCKADDR_MAX)?;
     let to = record.base().wrapping_add(at).cast();
-    // SAFETY: `at` and `take` were just bounded; the helpers check the source.
-    let failed = unsafe {
-        if address.user {
-            bpf_probe_read_user(to, take as u32, address.at as *const _)
-        } else {
-            bpf_probe_read_kernel(to, take as u32, address.at as *const _)
-        }
-    };
+    // SAFETY: `at` and `take` were just bounded; the helper checks the source.
+    let failed = unsafe { bpf_probe_read_user(to, take as u32, address.at as *const _) };
     if failed != 0 {
         record.flag(flags::UNREADABLE);
         return Ok(());
     }
     record.set_len(at + take);
     record.fixed::<UringFixed>().address = Span { offset: at as u32, len: take as u32, original: take as u32 };
-    record.fixed::<UringFixed>().address_is_users = u32::from(address.user);
+    record.fixed::<UringFixed>().address_is_users = 1;
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! Finds them by this process's own descriptors, so that other monitors on the host do not matter. Not for: what
 //! `agentmon::sensor` shows already.
 
-use aya::maps::{HashMap, Map, MapData, MapInfo};
+use agentmon_common::stats::SlotStats;
+use aya::Pod;
+use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 
 /// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`).
-const ENTERED_BYTES: usize = 4 + 4 + 256;
+const ENTERED_BYTES: usize = 4 + 2 * (4 + 256);
 
 /// Threads whose arguments from system-call entry are remembered.
 ///
@@ -14,10 +16,68 @@ const ENTERED_BYTES: usize = 4 + 4 + 256;
 /// When the map is not there.
 #[must_use]
 pub fn remembered_threads() -> Vec<u32> {
-    let id = ids().find(|id| MapInfo::from_id(*id).is_ok_and(|info| info.name_as_str() == Some("AM_ENTERED"))).expect("AM_ENTERED");
-    let data = MapData::from_id(id).expect("the map");
+    let data = data("AM_ENTERED");
     let map: HashMap<_, u32, [u8; ENTERED_BYTES]> = HashMap::try_from(Map::HashMap(data)).expect("a hash map of that layout");
     map.keys().map(|key| key.expect("a key")).collect()
+}
+
+/// The slots in which the probes build records, to be held and freed in place of a program.
+pub struct Slots(Array<MapData, PodSlot>);
+
+/// Lets aya copy a slot. `#[repr(transparent)]`: the layout is `SlotStats`'.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodSlot(SlotStats);
+
+// SAFETY: SlotStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
+unsafe impl Pod for PodSlot {}
+
+impl Slots {
+    /// Those of the sensor of this process.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self(Array::try_from(Map::Array(data("AM_SLOTS"))).expect("an array of that layout"))
+    }
+
+    /// How many there are, on all CPUs.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that are held now.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    #[must_use]
+    pub fn held(&self) -> Vec<u32> {
+        (0..self.len()).filter(|slot| self.0.get(slot, 0).expect("a slot").0.claimed_ns != 0).collect()
+    }
+
+    /// Writes the claim of a slot; 0 frees it. Its counters are written back as they are: nothing may be counting there.
+    ///
+    /// # Panics
+    /// When the map cannot be written.
+    pub fn write_claim(&mut self, slot: u32, claimed_ns: u64) {
+        let mut value = self.0.get(&slot, 0).expect("a slot");
+        value.0.claimed_ns = claimed_ns;
+        self.0.set(slot, value, 0).expect("a slot");
+    }
+}
+
+/// A map that this process holds.
+fn data(name: &str) -> MapData {
+    let id = ids().find(|id| MapInfo::from_id(*id).is_ok_and(|info| info.name_as_str() == Some(name)));
+    MapData::from_id(id.unwrap_or_else(|| panic!("no map {name}"))).expect("the map")
 }
 
 /// Identifiers of the maps this process holds.

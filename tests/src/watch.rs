@@ -3,7 +3,7 @@
 //! Everything is undone on drop. A test waits for its events by a marker: a failed open of a name nothing else opens.
 
 use crate::cgroup::Group;
-use crate::compare::{Fields, match_all};
+use crate::compare::{Fields, agrees, match_all};
 use crate::flat::flatten;
 use crate::run::{Run, Running};
 use agentmon::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
@@ -180,6 +180,9 @@ impl Watch {
             let once = run.truths.iter().any(|truth| truth["op"] == event["op"]);
             let extra = counted && once && pids.contains(&&event["pid"]) && !found.contains(&i);
             assert!(!extra, "an event of something that was not done: {event:?}");
+            let twice = event.contains_key("to_path") || event.contains_key("text");
+            let twice = twice && !found.contains(&i) && run.truths.iter().any(|truth| agrees(truth, event));
+            assert!(!twice, "an event of something that was done only once: {event:?}");
         }
         self.check_clean();
     }
@@ -194,20 +197,31 @@ impl Watch {
         assert!(errors.is_empty(), "probes failed (probe, cause, times): {errors:?}");
         assert_eq!(stats.dropped_total(), 0, "records were lost");
         self.check_order();
+        self.check_released();
     }
 
-    /// Numbers of each CPU's records strictly increase, and each hole is announced.
+    /// Every program gave its slot back: a slot that leaked stays held.
     ///
-    /// The task iterator numbers its own: `process_seen` stays out.
+    /// # Panics
+    /// When not.
+    pub fn check_released(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.sensor.stats().expect("the counters").held_since_ns.is_empty() {
+            assert!(Instant::now() < deadline, "a slot was never given back");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    /// Numbers of each slot's records strictly increase, and each hole is announced.
     ///
     /// # Panics
     /// When not.
     pub fn check_order(&self) {
         let mut last: HashMap<u16, u64> = HashMap::new();
-        for event in self.events.iter().filter(|event| event.kind() != Kind::ProcessSeen) {
-            let before = last.insert(event.cpu, event.seq).unwrap_or(0);
-            assert!(event.seq > before, "record {} of CPU {} after {before}", event.seq, event.cpu);
-            assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of CPU {}", event.seq, event.cpu);
+        for event in &self.events {
+            let before = last.insert(event.slot, event.seq).unwrap_or(0);
+            assert!(event.seq > before, "record {} of slot {} after {before}", event.seq, event.slot);
+            assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of slot {}", event.seq, event.slot);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use agentmon_tests::cgroup::fresh;
 use agentmon_tests::e2e::binary::order;
+use agentmon_tests::e2e::events::Events;
 use agentmon_tests::e2e::group::{Group, runs};
 use agentmon_tests::e2e::poll::{stays, until};
 use agentmon_tests::e2e::rule::{CANARY, broken, on_open};
@@ -71,7 +72,7 @@ fn observing_kills_nothing_and_says_what_it_would_have_done() {
     assert_eq!((&open["unmapped"]["action"], &open["unmapped"]["observed"]), (&json!("kill"), &json!(true)));
     assert_eq!((&open["action_id"], &open["disposition_id"]), (&json!(3), &json!(19)), "observed, an alert");
     assert_eq!(events.all(&[("/class_uid", json!(7003))]), [&Value::Null; 0]);
-    assert!(ended.stderr.contains("observed  1 actions that were not carried out"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("observed  1, not carried out"), "{}", ended.stderr);
     assert!(ended.stderr.contains("kill: The canary canary is opened"), "{}", ended.stderr);
 }
 
@@ -88,21 +89,81 @@ fn a_running_agent_is_frozen_thawed_and_killed_by_hand() {
     assert!(row.contains(" running "), "{row}");
 
     let frozen = order(&["freeze", &name]);
-    assert_eq!((frozen.code, frozen.stdout.contains("freeze") && frozen.stdout.contains("verified")), (0, true), "{frozen:?}");
+    assert_eq!(
+        (frozen.code, frozen.stdout.contains("freeze") && frozen.stdout.contains("cgroup verified frozen")),
+        (0, true),
+        "{frozen:?}"
+    );
+    assert!(frozen.stderr.contains("note: processes that left the agent's cgroup are not included"), "{frozen:?}");
     let at = count();
     stays("a frozen agent counts no further", Duration::from_millis(300), || count() == at);
     assert!(order(&["agents"]).stdout.lines().any(|line| line.starts_with(&name) && line.contains(" frozen ")));
 
     let thawed = order(&["thaw", &name]);
-    assert_eq!(thawed.code, 0, "{thawed:?}");
+    assert_eq!((thawed.code, thawed.stderr.as_str()), (0, ""), "{thawed:?}");
     until("it counts on", || count() > at + 2);
 
     let killed = order(&["kill", &name]);
-    assert_eq!(killed.code, 0, "{killed:?}");
+    assert_eq!((killed.code, killed.stdout.contains("cgroup verified empty")), (0, true), "{killed:?}");
+    assert!(killed.stderr.contains("note: processes that left the agent's cgroup are not included"), "{killed:?}");
     println!("measured: by hand: {}{}{}", frozen.stdout, thawed.stdout, killed.stdout);
     let ended = session.end();
     assert_eq!(ended.code(), 137, "{}", ended.stderr);
     assert_eq!(ended.events().stop_reason(), "COMMAND ended");
+}
+
+#[test]
+fn a_freeze_and_a_thaw_that_the_monitor_did_not_order_are_shown_and_logged() {
+    let (place, name) = (tempfile::tempdir().expect("a directory"), fresh("state"));
+    let directory = text(place.path());
+    let script = "echo > \"$1/up\"; exec sleep 300";
+    let session = Session::script(&["--name", &name, "-o", "compact", "--log-dir", directory], script, &[directory]);
+    let _ = session.line_in(&place.path().join("up"));
+    let log = || Events::parse(&whole_lines(&std::fs::read(place.path().join("events.jsonl")).unwrap_or_default()));
+    let is_logged = |state: &str| log().find(&[("/metadata/event_code", json!("agent.state")), ("/unmapped/state", json!(state))]).is_ok();
+
+    // By the program, then as any administrator could.
+    assert_eq!(order(&["freeze", &name]).code, 0);
+    until("the freeze is logged", || is_logged("frozen"));
+    let cgroup = agentmon_tests::cgroup::v2_mount()
+        .join(log().one(&[("/unmapped/state", json!("frozen"))])["unmapped"]["cgroup"].as_str().expect("a path").trim_start_matches('/'));
+    std::fs::write(cgroup.join("cgroup.freeze"), "0").expect("the cgroup");
+    until("the thaw is logged", || is_logged("running"));
+    session.signal(rustix::process::Signal::TERM);
+    let ended = session.end();
+    assert_eq!(ended.code(), 143, "{}", ended.stderr);
+
+    let log = log();
+    let states = log.all(&[("/metadata/event_code", json!("agent.state"))]);
+    let told: Vec<_> =
+        states.iter().map(|line| (&line["unmapped"]["state_before"], &line["unmapped"]["state"], &line["severity_id"])).collect();
+    assert_eq!(told, [(&json!("running"), &json!("frozen"), &json!(1)), (&json!("frozen"), &json!("running"), &json!(3))]);
+    assert!(states.iter().all(|line| line["ai_agent"]["uid"] == name.as_str()), "{states:?}");
+    let shown = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!((shown.matches(" FROZEN ").count(), shown.matches(" THAWED ").count()), (1, 1), "{shown}");
+}
+
+/// Without a last line that is still being written.
+fn whole_lines(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)].to_vec()
+}
+
+#[test]
+fn a_freeze_of_a_rule_is_not_told_as_somebody_elses() {
+    let place = with_canary();
+    let rule = on_open(place.path(), "canary", "freeze");
+    let name = fresh("own");
+    let script = "read line < \"$1/canary\"; sleep 2; rm \"$1/canary\"; exit 5";
+    let session = Session::script(&["--name", &name, "--rules", text(&rule)], script, &[text(place.path())]);
+    until("the rule froze it", || order(&["agents"]).stdout.lines().any(|line| line.starts_with(&name) && line.contains(" frozen ")));
+    // Longer than from one look at the states to the next.
+    stays("it is frozen", Duration::from_millis(2_500), || place.path().join("canary").exists());
+    assert_eq!(order(&["thaw", &name]).code, 0);
+    let ended = session.end();
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    let events = ended.events();
+    assert_eq!(events.all(&[("/metadata/event_code", json!("breaker.freeze"))]).len(), 1);
+    assert_eq!(events.all(&[("/unmapped/state", json!("frozen"))]), [&Value::Null; 0], "by the monitor's own order");
 }
 
 #[test]

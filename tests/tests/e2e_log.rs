@@ -138,7 +138,7 @@ fn sigusr1_opens_the_file_anew() {
 fn what_the_ring_had_no_room_for_is_counted_exactly_in_log_and_metrics() {
     const OPENS: u64 = 20_000;
     let group = Group::new("flood");
-    let setup = Setup { rest: "[kernel]\nring_bytes = \"256KiB\"\n".to_owned(), ..Setup::of("e2e-flood", &group) };
+    let setup = Setup { kernel: Some("ring_bytes = \"256KiB\"\ncanary_seconds = 0".to_owned()), ..Setup::of("e2e-flood", &group) };
     let node = Node::watching(&setup, &group);
     let flood = Waiting::start(&group, OPEN_MANY, &["/proc/version", "20000"]);
     let _ = node.log_until_now(&group);

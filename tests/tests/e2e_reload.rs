@@ -72,7 +72,7 @@ fn other_agents_are_watched_after_a_reload_and_a_broken_configuration_changes_no
     node.watches(&second);
     let _ = node.log_until_now(&second);
 
-    other.rest = "[respose]\n".to_owned();
+    other.kernel = Some("[respose]".to_owned());
     node.reconfigure(&other);
     node.signal(Signal::HUP);
     let refused = [("/metadata/event_code", json!("monitor.reload")), ("/status_id", json!(2))];

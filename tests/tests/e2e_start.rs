@@ -60,8 +60,8 @@ fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
 #[test]
 fn every_mistake_of_a_configuration_is_told_at_once() {
     let log = "max_bytes = \"1KiB\"".to_owned();
-    let rest = "[kernel]\nring_bytes = \"3MiB\"\n".to_owned();
-    let said = refused(&Setup { log, rest, ..Setup::default() });
+    let kernel = Some("ring_bytes = \"3MiB\"".to_owned());
+    let said = refused(&Setup { log, kernel, ..Setup::default() });
     assert_eq!(said.code, 2, "{}", said.stderr);
     for wanted in ["agentmon.toml:3:", "`log.max_bytes`", "`kernel.ring_bytes`", "  hint: take 2"] {
         assert!(said.stderr.contains(wanted), "no {wanted:?} in {}", said.stderr);

@@ -4,6 +4,8 @@ use agentmon_tests::e2e::terminal::Terminal;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
+
 /// Sets the window title, clears the screen, overwrites the line, and is not UTF-8.
 const HOSTILE: &[u8] = b"\x1b]0;owned\x07\x1b[2J\r\x9b31m\xff\xe2\x80\xaeend";
 
@@ -59,4 +61,25 @@ fn control_c_at_the_keyboard_ends_agent_and_session() {
     assert!(String::from_utf8_lossy(&screen).contains("summary"), "{}", screen.escape_ascii());
     let pid = std::fs::read_to_string(place.path().join("pid")).expect("a file").trim().parse().expect("a pid");
     assert!(!agentmon_tests::e2e::group::runs(pid), "the agent lives");
+}
+
+/// A person's shell runs it as a job; the agent turns the terminal's job control against it.
+fn under_attack(mode: &str) {
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = place.path().to_str().expect("a name");
+    let (code, screen) = Terminal::job(&["--name", "e2e-job", "--all", "--", STIMULUS, mode, directory]).end();
+    let text = String::from_utf8_lossy(&screen);
+    assert!(place.path().join("worked").exists(), "the agent did not come to its end: {text}");
+    assert_eq!(code, 7, "128 + N: stopped by signal N: {text}");
+    assert!(text.contains("look-199") && text.contains("summary") && text.contains("lost  0"), "{text}");
+}
+
+#[test]
+fn an_agent_that_takes_the_foreground_of_the_terminal_does_not_stop_the_monitor() {
+    under_attack("take-foreground");
+}
+
+#[test]
+fn stop_signals_to_the_process_group_do_not_stop_the_monitor() {
+    under_attack("stop-group");
 }

@@ -17,7 +17,7 @@ Environment:
   NO_COLOR            no colours (they are only used on a terminal)
 
 Exit status: 0 done, 1 failed (`error:` and `hint:` say why), 2 wrong usage. `run` has the exit
-status of agentmon.";
+status of agentmon; of `vm`, 3 is a kernel that could not be tried.";
 
 /// Build, run, test and check agentmon.
 ///
@@ -70,6 +70,16 @@ pub enum Verb {
     ///
     /// The kernel tests load the eBPF programs and need root.
     Test(TestArguments),
+    /// Boot Debian kernels in QEMU and run the kernel tests in them
+    ///
+    /// The kernels and what must come of each stand in tests/vm/matrix.toml. Needs neither root nor
+    /// KVM: an interpreted CPU runs them. QEMU and the kernels are downloaded as Debian packages,
+    /// checked, and unpacked below target/vm; nothing is installed. Without a name all kernels run,
+    /// one after the other. Logs of the last run of each: target/vm/runs/NAME.
+    ///
+    /// Exit status: 0 all as declared, 1 a kernel failed, 2 wrong usage, 3 a kernel could not be
+    /// tried (nothing that was tried failed).
+    Vm(VmArguments),
     /// Build, then run the benchmarks (as root); arguments go to the benchmark program
     Bench(BenchArguments),
     /// Check the architecture's invariants in the source text
@@ -109,6 +119,26 @@ pub struct TestArguments {
     /// Leave the kernel tests out: no root needed
     #[arg(long)]
     pub host_only: bool,
+}
+
+/// Arguments of `vm`.
+#[derive(Debug, Args)]
+pub struct VmArguments {
+    /// Kernels to run, as `--list` names them
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// List the kernels, and run nothing
+    #[arg(long, exclusive = true)]
+    pub list: bool,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEST")]
+    pub filter: Option<String>,
+    /// Keep the archive a kernel booted from, so that the printed QEMU command can be run again
+    #[arg(long)]
+    pub keep: bool,
+    /// Pin the newest package of this kernel's series in tests/vm/matrix.toml, and run nothing
+    #[arg(long, value_name = "NAME", exclusive = true)]
+    pub repin: Option<String>,
 }
 
 /// Arguments of `bench`.

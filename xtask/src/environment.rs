@@ -31,6 +31,11 @@ const OF_THE_OUTER_RUN: &[&str] = &["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFES
 /// The host's cargo, as the user started it (`cargo +toolchain xtask` is respected), building in
 /// the workspace and into its `target/`.
 pub fn host_cargo(verb: &str) -> Command {
+    host_cargo_into(&workspace::target(), verb)
+}
+
+/// The same, building into another folder: for flags that would rebuild everything there.
+pub fn host_cargo_into(folder: &Path, verb: &str) -> Command {
     let mut command = Command::new(outer_cargo());
     clean_library_path(&mut command);
     for (name, _) in env::vars_os() {
@@ -47,7 +52,7 @@ pub fn host_cargo(verb: &str) -> Command {
         .env_remove("AGENTMON_BPF_OBJECT")
         .arg(verb)
         .arg("--target-dir")
-        .arg(workspace::target());
+        .arg(folder);
     command
 }
 

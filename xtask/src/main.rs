@@ -16,6 +16,7 @@ mod run;
 mod setup;
 mod terminal;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Build(arguments) => build::verb(&arguments)?,
         Verb::Run(arguments) => return run::verb(&arguments),
         Verb::Test(arguments) => test::verb(&arguments)?,
+        Verb::Vm(arguments) => return vm::verb(&arguments),
         Verb::Bench(arguments) => bench::verb(&arguments)?,
         Verb::Lint(arguments) => return lint::verb(&arguments),
     }

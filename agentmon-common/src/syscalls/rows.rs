@@ -157,7 +157,7 @@ calls! {
     CHROOT = 61, "chroot", [161], [61], on(kind::MOUNT, path(0), args0()), [];
     /// open_by_handle_at(mount fd, handle, flags).
     OPEN_BY_HANDLE_AT = 62, "open_by_handle_at", [304], [342], Shape::OWN, [];
-    /// mmap(address, length, protection, flags, fd, offset): only shared writable mappings of files.
+    /// mmap(address, length, protection, flags, fd, offset): only shared mappings of files that are writable or can become so.
     MMAP = 63, "mmap", [9], [192], on(kind::MAP, fd(4), args3(1, 2, 3)), ["length", "protection", "flags"];
 
     /// ptrace(request, pid, address, data).
@@ -168,8 +168,9 @@ calls! {
     PROCESS_VM_WRITEV = 66, "process_vm_writev", [311, 540], [348], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
     /// pidfd_open(pid, flags).
     PIDFD_OPEN = 67, "pidfd_open", [434], [434], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "flags"];
-    /// pidfd_getfd(pidfd, fd, flags).
-    PIDFD_GETFD = 68, "pidfd_getfd", [438], [438], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["pidfd", "target_fd"];
+    /// pidfd_getfd(pidfd, fd, flags). Who is behind the pidfd is looked up.
+    PIDFD_GETFD = 68, "pidfd_getfd", [438], [438], plain(kind::PROCESS_ACCESS, args2(0, 1)),
+        ["pidfd", "target_fd", "target_pid"];
     /// prlimit64(pid, resource, new, old): only when it sets a limit of a process named by its id.
     PRLIMIT64 = 69, "prlimit64", [302], [340], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "resource"];
 
@@ -234,4 +235,6 @@ calls! {
     FALLOCATE32 = 98, "fallocate", [], [324], on(kind::TRUNCATE, fd(0), args3(1, 2 | PAIR, 4 | PAIR)), ["mode", "offset", "length"];
     /// umount(target): i386 only.
     UMOUNT_OLD = 99, "umount", [], [22], on(kind::MOUNT, path(0), args0()), [];
+    /// mmap(arguments): i386 only; they stand in memory, in the order of [`MMAP`]'s.
+    MMAP_OLD = 100, "mmap", [], [90], on(kind::MAP, fd(4), args3(1, 2, 3)), ["length", "protection", "flags"];
 }

@@ -8,6 +8,7 @@
 use super::command::{self, CommandError};
 use super::lifeline::Lifeline;
 use super::session::{NameError, cgroup_name, check_name, new_session};
+use super::user::{Identity, UserError};
 use super::{AgentCgroups, SLICE};
 use crate::cgroup::{Cgroup, CgroupError, Mount};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -27,6 +28,9 @@ pub enum LaunchError {
     /// The name cannot be used.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// There is nobody to run it as.
+    #[error(transparent)]
+    User(#[from] UserError),
     /// The command is not there or cannot run.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -47,11 +51,11 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
-    /// Exit code: 127 COMMAND not found, 126 not executable, 1 when agentmon itself failed, 2 for a bad name.
+    /// Exit code: 127 COMMAND not found, 126 not executable, 1 when agentmon itself failed, 2 for a bad name or user.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Name(_) => 2,
+            Self::Name(_) | Self::User(_) => 2,
             Self::Command(error) => error.exit_code(),
             Self::Cgroup(_) | Self::Child { .. } => 1,
         }
@@ -63,7 +67,9 @@ impl LaunchError {
         match self {
             Self::Command(error) => error.hint(),
             Self::Cgroup(error) => error.hint(),
+            Self::User(error) => error.hint(),
             Self::Child { source: Errno::AGAIN | Errno::NOMEM, .. } => Some("the host is out of processes or memory"),
+            Self::Child { step, source: Errno::PERM, .. } if STEPS[2..].contains(step) => Some("--user needs CAP_SETGID and CAP_SETUID"),
             Self::Name(_) | Self::Child { .. } => None,
         }
     }
@@ -78,6 +84,7 @@ pub struct Prepared {
     program: PathBuf,
     command: OsString,
     args: Vec<OsString>,
+    identity: Option<Identity>,
     started: bool,
 }
 
@@ -92,18 +99,21 @@ pub struct Launched {
 }
 
 /// Finds the command and makes its cgroup, `<mount>/agentmon.slice/<name>-<session>`. The cgroup is removed again when
-/// the result is dropped unstarted.
+/// the result is dropped unstarted. Without an identity the command runs with the caller's.
 ///
 /// # Errors
 /// [`LaunchError`]; nothing is left behind.
-pub fn prepare(mount: &Mount, name: &str, command: &OsStr, args: &[OsString]) -> Result<Prepared, LaunchError> {
+pub fn prepare(mount: &Mount, name: &str, command: &OsStr, args: &[OsString], identity: Option<Identity>) -> Result<Prepared, LaunchError> {
     check_name(name)?;
     let program = command::find(command, &std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()))?;
     let slice = mount.root().ensure_child(OsStr::new(SLICE))?;
     let session = new_session();
     let cgroup = slice.create_child(OsStr::new(&cgroup_name(name, &session)))?;
+    if !cgroup.hold() {
+        tracing::warn!("{}: somebody keeps it locked", cgroup.shown());
+    }
     let (name, command, args) = (name.to_owned(), command.to_owned(), args.to_vec());
-    Ok(Prepared { cgroups: cgroup.into(), name, session, program, command, args, started: false })
+    Ok(Prepared { cgroups: cgroup.into(), name, session, program, command, args, identity, started: false })
 }
 
 impl Prepared {
@@ -126,7 +136,8 @@ impl Prepared {
     }
 
     /// Starts the command with this standard output. It gets descriptors 0, 1 and 2 and nothing else that agentmon holds, an empty signal mask
-    /// and default dispositions (an ignored SIGHUP stays ignored: that is what `nohup` is for).
+    /// and default dispositions (an ignored SIGHUP stays ignored: that is what `nohup` is for). With an identity, `HOME`,
+    /// `USER` and `LOGNAME` are that user's.
     ///
     /// # Errors
     /// [`LaunchError::Command`], [`LaunchError::Child`], [`LaunchError::Cgroup`].
@@ -137,11 +148,15 @@ impl Prepared {
         let (failed_step, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|source| self.failed(0, source))?;
         let mut command = Command::new(&self.program);
         command.arg0(&self.command).args(&self.args).stdout(stdout);
+        if let Some(identity) = &self.identity {
+            command.env("HOME", &identity.home).env("USER", &identity.name).env("LOGNAME", &identity.name);
+        }
+        let identity = self.identity.clone();
         let numbers = (procs.as_raw_fd(), report.as_raw_fd());
         // SAFETY: the closure runs between fork and exec and only makes system calls on numbers that stay open in this
         // process until spawn has returned; it allocates nothing and takes no lock.
         unsafe {
-            command.pre_exec(move || enter(numbers.0, numbers.1));
+            command.pre_exec(move || enter(numbers.0, numbers.1, identity.as_ref()));
         }
         let spawned = command.spawn();
         drop((procs, report));
@@ -204,10 +219,11 @@ impl Launched {
     }
 }
 
-const STEPS: [&str; 2] = ["start a process", "enter the agent's cgroup"];
+const STEPS: [&str; 5] =
+    ["start a process", "enter the agent's cgroup", "set the supplementary groups", "set the group id", "set the user id"];
 
 /// What the child does before it becomes COMMAND.
-fn enter(procs: i32, report: i32) -> io::Result<()> {
+fn enter(procs: i32, report: i32, identity: Option<&Identity>) -> io::Result<()> {
     let step = |number: u8, result: libc::c_long| {
         if result >= 0 {
             return Ok(());
@@ -220,6 +236,16 @@ fn enter(procs: i32, report: i32) -> io::Result<()> {
     // SAFETY: a write of a constant to a descriptor that is open. "0" stands for the writing process.
     step(1, unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } as libc::c_long)?;
     reset_signals();
+    if let Some(Identity { uid, gid, groups, .. }) = identity {
+        // The system calls themselves: the C library's functions of these names also signal threads, with locks. The user
+        // id comes last, since it takes the right to set the others away, and with it every capability.
+        // SAFETY: reads as many numbers as there are, from memory of the parent's copy.
+        step(2, unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+        // SAFETY: numbers only.
+        step(3, unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+        // SAFETY: numbers only.
+        step(4, unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) })?;
+    }
     // SAFETY: close_range only marks descriptors of this process.
     let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if marked < 0 {

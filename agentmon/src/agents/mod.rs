@@ -8,6 +8,7 @@ pub mod launch;
 pub mod lifeline;
 pub mod resolve;
 pub mod session;
+pub mod user;
 
 use crate::cgroup::{Cgroup, CgroupError, Mark};
 use crate::event::{AgentId, CgroupId};
@@ -19,12 +20,15 @@ use std::time::SystemTime;
 /// The name of the cgroup, below the mount, in which `agentmon run` makes those of its agents.
 pub const SLICE: &str = "agentmon.slice";
 
+/// The number of the canary, which is no agent and in no register.
+pub const CANARY: AgentId = AgentId(u16::MAX as u32);
+
 /// What an agent is doing, as far as agentmon knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Its processes run.
     Running,
-    /// Frozen by agentmon.
+    /// All of them are frozen.
     Frozen,
     /// Killed by agentmon.
     Killed,
@@ -65,6 +69,13 @@ impl AgentCgroups {
     #[must_use]
     pub fn roots(&self) -> &[Cgroup] {
         &self.roots
+    }
+
+    /// Frozen when all of them are, else running; what is gone or cannot be read does not count. `None`: nothing does.
+    #[must_use]
+    pub fn state(&self) -> Option<State> {
+        let known = self.roots.iter().filter_map(|cgroup| cgroup.frozen().ok());
+        known.reduce(|all, frozen| all && frozen).map(|frozen| if frozen { State::Frozen } else { State::Running })
     }
 
     /// Whether a living process is in any of them. What cannot be read counts as populated.
@@ -118,11 +129,11 @@ impl Register {
         (id, errors)
     }
 
-    /// A number that no agent has, between 1 and what the kernel's table of members can hold (16 bits). Numbers of agents
-    /// that are gone are used again only when all others were.
+    /// A number that no agent has, between 1 and what the kernel's table of members can hold (16 bits), less the canary's.
+    /// Numbers of agents that are gone are used again only when all others were.
     fn free_id(&mut self) -> AgentId {
         loop {
-            self.last = self.last % u32::from(u16::MAX) + 1;
+            self.last = self.last % (CANARY.0 - 1) + 1;
             if !self.entries.contains_key(&AgentId(self.last)) {
                 return AgentId(self.last);
             }

@@ -15,7 +15,7 @@ fn alone(test: &str, marker: &str) -> Command {
 }
 
 fn shell_agent(mount: &Mount, script: &str) -> Prepared {
-    prepare(mount, "test", OsStr::new("sh"), &["-c", script].map(OsString::from)).unwrap()
+    prepare(mount, "test", OsStr::new("sh"), &["-c", script].map(OsString::from), None).unwrap()
 }
 
 #[test]
@@ -81,8 +81,9 @@ fn what_cannot_run_is_told_apart_and_leaves_no_cgroup() {
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         path
     };
-    let launch =
-        |path: &std::path::Path| prepare(mount, "cannot", path.as_os_str(), &[]).and_then(|prepared| prepared.start(Stdio::inherit()));
+    let launch = |path: &std::path::Path| {
+        prepare(mount, "cannot", path.as_os_str(), &[], None).and_then(|prepared| prepared.start(Stdio::inherit()))
+    };
     for (path, code, end) in [
         (directory.path().join("none"), 127, "no such file"),
         (directory.path().to_owned(), 126, "is a directory"),
@@ -96,7 +97,7 @@ fn what_cannot_run_is_told_apart_and_leaves_no_cgroup() {
     let mut launched = launch(&file("bare", b"exit 5", 0o755)).unwrap();
     assert_eq!(launched.child.wait().unwrap().code(), Some(5));
     launched.finish(SOON).unwrap();
-    assert!(matches!(prepare(mount, "../x", OsStr::new("sh"), &[]), Err(LaunchError::Name(_))));
+    assert!(matches!(prepare(mount, "../x", OsStr::new("sh"), &[], None), Err(LaunchError::Name(_))));
     let left = mount.root().child(OsStr::new(SLICE)).unwrap().child_names().unwrap();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("cannot-")), "{left:?}");
 }

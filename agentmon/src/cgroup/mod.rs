@@ -5,6 +5,7 @@
 //! stop one (`crate::response`). Names below a delegated cgroup are the agent's to choose, so they are shown escaped.
 
 mod error;
+mod hold;
 mod kill;
 mod mark;
 mod mount;

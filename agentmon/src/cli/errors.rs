@@ -19,6 +19,8 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// There is no such agent.
 pub const NO_AGENT: u8 = 3;
+/// `doctor`: a probe reports nothing.
+pub const BLIND: u8 = 4;
 /// `run`: agentmon itself failed, not COMMAND.
 pub const RUN_FAILED: u8 = 125;
 

@@ -4,15 +4,20 @@
 
 mod control;
 mod demo;
+mod doctor;
 mod errors;
 mod node;
 mod rules;
 mod run;
 
+use crate::view::{escape::escaped, say};
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Runtime behaviour monitor and circuit breaker for AI agents.
 #[derive(Debug, Parser)]
@@ -32,6 +37,7 @@ Try it:  sudo agentmon run --demo";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done          1  failed          2  wrong usage, configuration or rules          3  no such agent
+  4  doctor: a probe reports nothing
   run: the status of COMMAND (128 + N when signal N ended it, 137 for the breaker's kill);
        125 agentmon itself failed, 126 COMMAND cannot be executed, 127 COMMAND not found
 
@@ -46,13 +52,18 @@ enum Verb {
     /// Watch the agents of this node, as the configuration names them.
     Daemon(node::Daemon),
     /// List the agents that are watched on this host, by a daemon or by `run`.
-    Agents,
+    Agents(control::Agents),
     /// Kill every process of an agent, and verify that they are gone.
     Kill(control::Target),
     /// Stop every process of an agent where it is; nothing is lost.
     Freeze(control::Target),
     /// Let a frozen agent go on.
     Thaw(control::Target),
+    /// Find out what the kernel of this host lets agentmon see.
+    Doctor(doctor::Doctor),
+    /// The canary's helper.
+    #[command(hide = true)]
+    Canary(doctor::Helper),
     /// Look at the rules.
     Rules(rules::Rules),
 }
@@ -64,10 +75,12 @@ pub fn main(cli: Cli) -> ExitCode {
     let done = match cli.verb {
         Verb::Run(verb) => return errors::exit(verb.run(), errors::RUN_FAILED),
         Verb::Daemon(verb) => verb.run(),
-        Verb::Agents => control::list(),
+        Verb::Agents(verb) => verb.run(),
         Verb::Kill(target) => target.apply(crate::response::Command::Kill),
         Verb::Freeze(target) => target.apply(crate::response::Command::Freeze),
         Verb::Thaw(target) => target.apply(crate::response::Command::Thaw),
+        Verb::Doctor(verb) => verb.run(),
+        Verb::Canary(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
     };
     errors::exit(done, errors::FAILED)
@@ -75,10 +88,27 @@ pub fn main(cli: Cli) -> ExitCode {
 
 /// The daemon's own messages: standard error, warnings unless `AGENTMON_LOG` says otherwise.
 fn diagnostics() {
-    let filter = EnvFilter::try_from_env("AGENTMON_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let (filter, refused) = filter(std::env::var_os("AGENTMON_LOG"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour(&std::io::stderr()));
     // A standard error that is gone must not be complained about on standard error: that panics, and stops the engine.
     subscriber.log_internal_errors(false).init();
+    if let Some(why) = refused {
+        say::err(format_args!("warning: AGENTMON_LOG is ignored: {why} (error, warn, info, debug)"));
+    }
+}
+
+/// The filter that `AGENTMON_LOG` asks for, and why it is not used.
+fn filter(asked: Option<OsString>) -> (EnvFilter, Option<String>) {
+    let usual = || EnvFilter::new("warn");
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { return (usual(), None) };
+    let shown = escaped(asked.as_bytes());
+    // A single word would be taken for the name of a module: a misspelt level would silence everything.
+    let known = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    match asked.to_str().filter(|text| text.split(',').all(known)).map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (usual(), Some(format!("`{shown}`: {error}"))),
+        None => (usual(), Some(format!("`{shown}` is no level"))),
+    }
 }
 
 /// Whether the probes' messages were asked for.
@@ -89,4 +119,28 @@ fn wants_probe_messages() -> bool {
 /// Whether to use colours on this stream: a terminal, and nobody objects (<https://no-color.org>).
 fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn a_level_that_is_none_is_said_and_warnings_stay() {
+        let asked = |text: &[u8]| filter(Some(OsString::from_vec(text.to_vec())));
+        for good in ["error", "DEBUG", "info,agentmon::probes=debug", "off", ""] {
+            let (filter, refused) = asked(good.as_bytes());
+            assert_eq!(refused, None, "{good}: {filter}");
+        }
+        assert_eq!(asked(b"agentmon=debug").0.to_string(), "agentmon=debug");
+        for (bad, why) in
+            [(&b"verbose"[..], "`verbose` is no level"), (b"info,", "`info,` is no level"), (b"\x1b[2J\xff", r"`\x1b[2J\xff` is no level")]
+        {
+            let (filter, refused) = asked(bad);
+            assert_eq!((filter.to_string(), refused), ("warn".to_owned(), Some(why.to_owned())));
+        }
+        assert!(asked(b"agentmon=loud").1.is_some_and(|why| why.starts_with("`agentmon=loud`: ")));
+    }
 }

@@ -5,7 +5,8 @@
 
 use super::demo::Demo;
 use super::{colour, rules, wants_probe_messages};
-use crate::agents::launch::{self, Launched};
+use crate::agents::launch::{self, LaunchError, Launched};
+use crate::agents::user::Identity;
 use crate::cgroup::Mount;
 use crate::config::{Config, Mode};
 use crate::event::AgentId;
@@ -30,6 +31,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long the end of a session may take.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long an order may take to be verified or given up; the breaker gives up after 10 s.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+
 /// What standard output shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -46,6 +50,7 @@ enum Output {
 #[command(after_help = "Examples:\n  \
     agentmon run --demo                                see it stop an agent\n  \
     agentmon run --name claude -- claude               watch a coding agent\n  \
+    agentmon run --user alice -- claude                without root's rights\n  \
     agentmon run --observe -- make                     show what would be stopped, stop nothing\n  \
     agentmon run -o json -- ./agent | jq .type_uid     NDJSON for programs\n\n\
     Everything COMMAND starts belongs to the agent, wherever it moves. When COMMAND ends, what it left running is killed.")]
@@ -56,6 +61,9 @@ pub struct Run {
     /// What standard output shows [default: compact on a terminal, else json]
     #[arg(short, long, value_enum)]
     output: Option<Output>,
+    /// Run COMMAND as this user, with its groups, HOME, USER and LOGNAME; names or numbers.
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Also show what is usually of no interest: files opened for reading, forks.
     #[arg(long)]
     all: bool,
@@ -78,7 +86,7 @@ pub struct Run {
     #[arg(long)]
     no_metrics: bool,
     /// Run the bundled demonstration agent.
-    #[arg(long, conflicts_with = "command")]
+    #[arg(long, conflicts_with_all = ["command", "user"])]
     demo: bool,
     /// The command and its arguments.
     #[arg(last = true, required_unless_present = "demo", value_name = "COMMAND")]
@@ -108,7 +116,8 @@ impl Run {
         launch::ignore_job_control();
         let mount = Mount::find()?;
         let name = if self.demo { "demo-agent" } else { &self.name };
-        let prepared = launch::prepare(&mount, name, &command, &args)?;
+        let identity = self.user.as_deref().map(Identity::find).transpose().map_err(LaunchError::from)?;
+        let prepared = launch::prepare(&mount, name, &command, &args, identity)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let code = runtime.block_on(self.session(&config, set, prepared));
         if let Some(demo) = &demo {
@@ -134,7 +143,7 @@ impl Run {
         let ended = signals.wait(&mut launched, &monitor).await?;
         let left = launched.finish(FINISH_WITHIN);
         // Nothing can leave the cgroup any more: it is gone. An engine that has died was said already.
-        let outside = end_outside(&monitor, agent).await.unwrap_or(0);
+        let outside = end_outside(&monitor, agent).await.unwrap_or_default();
         let finished = monitor.stop(match ended {
             Ended::Command(_) => "COMMAND ended",
             Ended::Signal(_) => "stopped by a signal",
@@ -145,9 +154,7 @@ impl Run {
             Ok(left) => say::err(format_args!("agentmon: left behind and killed: {left}")),
             Err(error) => say::err(format_args!("warning: the agent may not be gone: {error}")),
         }
-        if outside > 0 {
-            say::err(format_args!("agentmon: left outside the agent's cgroup and killed: {outside}"));
-        }
+        outside.tell();
         summarize(&finished?);
         Ok(match ended {
             Ended::Command(status) => exit_code(status),
@@ -204,24 +211,46 @@ impl Run {
     }
 }
 
+/// What was outside the agent's cgroup at the end.
+#[derive(Default)]
+struct Outside {
+    /// How many were found and killed.
+    killed: usize,
+    /// They kept coming until the time was over.
+    remains: bool,
+}
+
+impl Outside {
+    fn tell(&self) {
+        if self.killed > 0 {
+            say::err(format_args!("agentmon: left outside the agent's cgroup and killed: {}", self.killed));
+        }
+        if self.remains {
+            say::err("warning: processes of the agent outside its cgroup may still run: they kept appearing");
+        }
+    }
+}
+
 /// Kills what the agent has outside its cgroup until nothing is there twice in a row: a child born during one look is
-/// found by the next. Returns how many there were.
-async fn end_outside(monitor: &Monitor, agent: AgentId) -> Result<usize, MonitorError> {
+/// found by the next.
+async fn end_outside(monitor: &Monitor, agent: AgentId) -> Result<Outside, MonitorError> {
     let deadline = tokio::time::Instant::now() + FINISH_WITHIN;
     let (mut killed, mut quiet) = (0, 0);
     // What a rule's kill is still busy with is not this end's to count or to tell of.
-    settle(monitor, deadline).await?;
+    settle(monitor).await?;
     while quiet < 2 && tokio::time::Instant::now() < deadline {
         let found = monitor.end_outside(agent)?;
         killed += found;
         quiet = if found == 0 { quiet + 1 } else { 0 };
-        settle(monitor, deadline).await?;
+        settle(monitor).await?;
     }
-    Ok(killed)
+    Ok(Outside { killed, remains: quiet < 2 })
 }
 
-/// Waits until every order was verified, or given up.
-async fn settle(monitor: &Monitor, deadline: tokio::time::Instant) -> Result<(), MonitorError> {
+/// Waits until every order was verified, or given up: longer than the breaker's patience, since an order that is still
+/// being verified when watching ends would be proved by an empty list of members.
+async fn settle(monitor: &Monitor) -> Result<(), MonitorError> {
+    let deadline = tokio::time::Instant::now() + SETTLE_WITHIN;
     while !monitor.is_settled()? && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -79,6 +79,8 @@ pub enum OnRuleError {
 pub struct Kernel {
     /// Size of the ring buffer, bytes; a power of two, 256 KiB to 1 GiB. Default 16 MiB.
     pub ring_bytes: u32,
+    /// Time between two flights of the canary, seconds: 10 to 86,400; 0: it does not fly. Default 60.
+    pub canary_seconds: u32,
 }
 
 /// `[response]`: what may be done to agents.
@@ -154,7 +156,7 @@ impl Default for Rules {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { ring_bytes: 16 << 20 }
+        Self { ring_bytes: 16 << 20, canary_seconds: 60 }
     }
 }
 

@@ -44,6 +44,7 @@ fn every_key_has_its_effect() {
         on_error = "skip"
         [kernel]
         ring_bytes = "1 MiB"
+        canary_seconds = 0
         [response]
         mode = "observe"
         [[agent]]
@@ -59,7 +60,7 @@ fn every_key_has_its_effect() {
         log: Log { dir: "/l".into(), max_bytes: 1 << 20, max_total_bytes: 4 << 20 },
         metrics: Metrics { enabled: false, listen: "[::1]:0".parse().unwrap() },
         rules: Rules { dirs: vec!["/r".into(), "/s".into()], built_in: false, on_error: OnRuleError::Skip },
-        kernel: Kernel { ring_bytes: 1 << 20 },
+        kernel: Kernel { ring_bytes: 1 << 20, canary_seconds: 0 },
         response: Response { mode: Mode::Observe },
         agents: vec![agent(Pattern::Path("/x/*".into())), agent(Pattern::Unit("b.service".into()))],
     };
@@ -119,6 +120,10 @@ fn values_out_of_their_limits_are_all_reported() {
     assert_eq!(
         mistakes("[kernel]\nring_bytes = '4KiB'\n"),
         ["a.toml:2:14: `kernel.ring_bytes`: 4 KiB is out of range | from 256 KiB to 1 GiB"]
+    );
+    assert_eq!(
+        mistakes("[kernel]\ncanary_seconds = 5\n"),
+        ["a.toml:2:18: `kernel.canary_seconds`: 5 is not between 10 and 86400 | 0 keeps the canary from flying"]
     );
 }
 

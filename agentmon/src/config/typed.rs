@@ -52,6 +52,7 @@ pub(super) enum OnError {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Kernel {
     pub(super) ring_bytes: Option<Spanned<Bytes>>,
+    pub(super) canary_seconds: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

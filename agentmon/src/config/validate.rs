@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 const LOG_FILE_BYTES: (u64, u64) = (1 << 20, 16 << 30);
+/// A flight takes about a tenth of a second and starts two processes.
+const CANARY_SECONDS: (u32, u32) = (10, 86_400);
 /// libbpf and aya take any power of two of at least a page; below 256 KiB a single burst of exec records overflows it.
 const RING_BYTES: (u64, u64) = (256 << 10, 1 << 30);
 
@@ -82,15 +84,31 @@ impl Check<'_> {
 
     fn kernel(&mut self, typed: &typed::Kernel) -> Kernel {
         let default = Kernel::default();
-        let Some(at) = &typed.ring_bytes else { return default };
-        let Some(bytes) = self.size(Some(at), "kernel.ring_bytes", RING_BYTES) else { return default };
+        Kernel {
+            ring_bytes: typed.ring_bytes.as_ref().and_then(|at| self.ring_bytes(at)).unwrap_or(default.ring_bytes),
+            canary_seconds: typed.canary_seconds.as_ref().and_then(|at| self.canary_seconds(at)).unwrap_or(default.canary_seconds),
+        }
+    }
+
+    fn ring_bytes(&mut self, at: &Spanned<Bytes>) -> Option<u32> {
+        let bytes = self.size(Some(at), "kernel.ring_bytes", RING_BYTES)?;
         if !bytes.is_power_of_two() {
             let (above, below) = (bytes.next_power_of_two(), bytes.next_power_of_two() / 2);
             let what = format!("{} is not a power of two", shown(bytes));
             self.wrong(at, "kernel.ring_bytes", &what, &format!("take {} or {}", shown(below), shown(above)));
-            return default;
+            return None;
         }
-        Kernel { ring_bytes: u32::try_from(bytes).unwrap_or(default.ring_bytes) }
+        u32::try_from(bytes).ok()
+    }
+
+    fn canary_seconds(&mut self, at: &Spanned<u32>) -> Option<u32> {
+        let (seconds, (least, most)) = (*at.get_ref(), CANARY_SECONDS);
+        if seconds != 0 && !(least..=most).contains(&seconds) {
+            let what = format!("{seconds} is not between {least} and {most}");
+            self.wrong(at, "kernel.canary_seconds", &what, "0 keeps the canary from flying");
+            return None;
+        }
+        Some(seconds)
     }
 
     fn agent(&mut self, typed: &typed::Agent) -> Option<AgentPattern> {

@@ -4,6 +4,7 @@
 
 mod watched;
 
+use crate::canary;
 use crate::cgroup::Mount;
 use crate::config::{Config, OnRuleError};
 use crate::metrics::Metrics;
@@ -81,15 +82,28 @@ impl Node<'_> {
     async fn until_stopped(mut self, signals: &mut Signals) -> Result<&'static str> {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Of a canary that does not fly, the time is never looked at.
+        let every = Duration::from_secs(u64::from(self.config.kernel.canary_seconds.max(1)));
+        let mut canary = tokio::time::interval(every);
+        canary.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = look.tick() => self.watched.look(&self.mount, self.monitor)?,
+                _ = canary.tick(), if self.config.kernel.canary_seconds != 0 && !self.watched.is_empty() => self.fly().await,
                 _ = signals.terminate.recv() => return Ok("SIGTERM"),
                 _ = signals.interrupt.recv() => return Ok("SIGINT"),
                 _ = signals.reopen.recv() => self.monitor.reopen_log()?,
                 _ = signals.reload.recv() => self.reload()?,
             }
             anyhow::ensure!(self.monitor.is_alive(), "the engine thread has died; see the messages before this one");
+        }
+    }
+
+    /// Lets the canary fly. What it cannot find out is said, and nothing else changes.
+    async fn fly(&self) {
+        match canary::run(self.monitor, &self.mount).await {
+            Ok(findings) => self.monitor.tell_canary(findings),
+            Err(error) => tracing::error!("{error}"),
         }
     }
 

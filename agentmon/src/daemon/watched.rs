@@ -39,6 +39,11 @@ impl Watched {
         })
     }
 
+    /// Whether no agent is watched now.
+    pub fn is_empty(&self) -> bool {
+        self.agents.is_empty()
+    }
+
     /// Takes over other patterns; what is watched is decided at the next look.
     pub fn replace(&mut self, other: Self) {
         self.names = other.names;

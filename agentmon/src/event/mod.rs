@@ -226,11 +226,11 @@ pub struct Event {
     pub flags: u16,
     /// Name of the system call (`openat`), or of the kind when none was involved.
     pub operation: &'static str,
-    /// CPU the record was written on.
-    pub cpu: u16,
-    /// Number of the record on that CPU.
+    /// Slot the record was built in; the CPU is this by [`agentmon_common::stats::SLOTS`].
+    pub slot: u16,
+    /// Number of the record in that slot.
     pub seq: u64,
-    /// Records lost on that CPU just before this one.
+    /// Records of that slot lost just before this one.
     pub lost_before: u32,
     /// What is particular to its kind.
     pub detail: Detail,

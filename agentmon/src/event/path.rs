@@ -12,7 +12,8 @@ pub fn from_components(components: &[u8], walk: u32) -> Path {
     let body = components.strip_suffix(b"\0").unwrap_or(components);
     let partial = walk & (path_flags::TRUNCATED | path_flags::UNREACHABLE | path_flags::FAULT) != 0;
     let trust = if partial { PathTrust::Partial } else { PathTrust::Resolved };
-    if body.is_empty() {
+    // The kernel calls what has no name `/`: a namespace, say. No name has a slash.
+    if body.is_empty() || partial && body == b"/" {
         let bytes = if partial { Bytes::new() } else { Bytes::from_static(b"/") };
         return Path { bytes, trust };
     }
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(memfd, Path { bytes: Bytes::from_static(b"memfd:x"), trust: PathTrust::Partial });
         assert_eq!(&from_components(b"c\0b\0", path_flags::TRUNCATED).bytes[..], b"b/c");
         assert!(from_components(b"", path_flags::FAULT).bytes.is_empty());
+        assert!(from_components(b"/\0", path_flags::UNREACHABLE).bytes.is_empty(), "a namespace is not the root directory");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, call: &'e Ca
         }
         1007 => {
             line.json.object("process");
-            match call.arg("target_pid") {
+            match call.arg("target_pid").filter(|pid| *pid != 0) {
                 Some(pid) => line.json.number("pid", pid as u32),
                 None => line.json.word("name", "?"),
             }

@@ -2,6 +2,7 @@
 //!
 //! Who decides fills them in; `super::records` makes lines of them and `crate::view` shows them. Not for: events.
 
+use crate::agents::State;
 use crate::event::{Kind, ProcessKey};
 use crate::process::Agent;
 use crate::response::Command;
@@ -67,6 +68,21 @@ pub struct BreakerView<'a> {
     pub error: Option<&'a str>,
 }
 
+/// An agent is found in another state than this monitor left it in: somebody else froze it or let it go on.
+#[derive(Clone, Copy, Debug)]
+pub struct StateView<'a> {
+    /// Boot time at which it was found so, nanoseconds; the change is up to a second older.
+    pub timestamp_ns: u64,
+    /// Which agent.
+    pub agent: &'a Agent,
+    /// What it is doing now: running or frozen.
+    pub state: State,
+    /// What it was doing until then.
+    pub before: State,
+    /// Path of its first cgroup below the v2 mount.
+    pub cgroup: &'a str,
+}
+
 /// A finding over several events.
 #[derive(Clone, Copy, Debug)]
 pub struct FindingView<'a> {
@@ -120,6 +136,11 @@ pub enum Lifecycle<'a> {
     Stop {
         /// Why: `SIGTERM`, `command ended`.
         reason: &'a str,
+    },
+    /// The canary found other hooks blind than before.
+    Hooks {
+        /// System calls and kinds that were done and not reported; empty: all report again.
+        blind: &'a [&'static str],
     },
     /// Configuration and rules were read again.
     Reload {

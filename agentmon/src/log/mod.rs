@@ -21,7 +21,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use entry::{BreakerView, FindingView, Lifecycle, Loss, MatchView, ProcessRef, WriteGap};
+pub use entry::{BreakerView, FindingView, Lifecycle, Loss, MatchView, ProcessRef, StateView, WriteGap};
 pub use format::{Format, Host};
 pub use line::LINE_MAX;
 pub use writer::{Chunk, Counters, LogHandle, LogWriter, Segment, StartError, WriterConfig};

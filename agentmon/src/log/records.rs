@@ -2,12 +2,13 @@
 //!
 //! Not for: operations of an agent (`super::format`).
 
-use super::entry::{BreakerView, FindingView, Lifecycle, Loss, ProcessRef, WriteGap};
+use super::entry::{BreakerView, FindingView, Lifecycle, Loss, ProcessRef, StateView, WriteGap};
 use super::format::{Envelope, Format, Id, Profiles, agent};
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
 use super::process_class::identity;
 use super::security;
 use super::writer::Segment;
+use crate::agents::State;
 use crate::response::Command;
 use std::ops::Range;
 
@@ -82,6 +83,26 @@ impl Format {
         line.json.raw("}}\n");
     }
 
+    /// Appends the record of an agent that somebody else froze or let go on. An agent that was to stand still and runs is
+    /// the graver of the two.
+    pub fn state(&mut self, found: &StateView<'_>, out: &mut Vec<u8>) {
+        let id = Id::Sequence(self.take_sequence());
+        let mut line = Line::new(out, LIMITS);
+        let (activity_name, severity) = if found.state == State::Frozen { ("Freeze", 1) } else { ("Thaw", 3) };
+        let epoch_ns = self.clock.epoch_ns(found.timestamp_ns);
+        let head = Head { class: 6002, activity: 99, activity_name: Some(activity_name), severity, ..own(epoch_ns) };
+        start(&mut line, &head, &self.envelope, id, "agent.state", Profiles { agent: true, ..Profiles::default() });
+        agent(&mut line, found.agent);
+        line.json.object("app");
+        line.json.string("name", &found.agent.name, NAME_MAX);
+        line.json.close();
+        unmapped(&mut line, &head);
+        line.json.word("state", found.state.name());
+        line.json.word("state_before", found.before.name());
+        line.json.string("cgroup", found.cgroup, SENTENCE_MAX);
+        line.json.raw("}}\n");
+    }
+
     /// Appends a record of the monitor's own life. `timestamp_ns`: boot time.
     pub fn lifecycle(&mut self, timestamp_ns: u64, life: &Lifecycle<'_>, out: &mut Vec<u8>) {
         let id = Id::Sequence(self.take_sequence());
@@ -90,8 +111,13 @@ impl Format {
             Lifecycle::Start { .. } => (3, None, "monitor.start", None),
             Lifecycle::Stop { .. } => (4, None, "monitor.stop", None),
             Lifecycle::Reload { error, .. } => (99, Some("Reload"), "monitor.reload", *error),
+            Lifecycle::Hooks { .. } => (99, Some("Hooks"), "monitor.hooks", None),
         };
-        let (severity, status) = if error.is_some() { (3, 2) } else { (1, 1) };
+        let (severity, status) = match life {
+            Lifecycle::Hooks { blind } if !blind.is_empty() => (4, 2),
+            _ if error.is_some() => (3, 2),
+            _ => (1, 1),
+        };
         let head = Head { class: 6002, activity, activity_name, severity, status, ..own(self.clock.epoch_ns(timestamp_ns)) };
         start(&mut line, &head, &self.envelope, id, code, Profiles::default());
         line.json.raw(concat!(",\"app\":{\"name\":\"agentmon\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"));
@@ -103,6 +129,14 @@ impl Format {
             Lifecycle::Start { rules_digest, rules } | Lifecycle::Reload { rules_digest, rules, .. } => {
                 line.json.string("rules_digest", rules_digest, NAME_MAX);
                 line.json.number("rules", *rules);
+            }
+            Lifecycle::Hooks { blind } => {
+                line.json.list("blind");
+                for operation in *blind {
+                    line.json.separate();
+                    line.json.quoted(operation);
+                }
+                line.json.close_list();
             }
             Lifecycle::Stop { reason } => line.json.string("reason", reason, SENTENCE_MAX),
         }

@@ -24,7 +24,6 @@ pub(super) fn class(uring: &Uring) -> Class {
         opcode::FTRUNCATE | opcode::FALLOCATE => (1001, 3),
         opcode::SETXATTR | opcode::FSETXATTR => (1001, 7),
         opcode::CONNECT => (4001, 1),
-        opcode::SEND | opcode::SENDMSG | opcode::SEND_ZC | opcode::SENDMSG_ZC => (4001, 6),
         _ => (1003, 4),
     };
     Class { uid, activity, activity_name: None, status: Some(0), users: false }
@@ -70,12 +69,7 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, uring: &'e Uring) {
     if let Some(text) = &uring.text {
         line.text("text", "text", text);
     }
-    if let Some(peer) = &uring.peer {
-        match peer {
-            Peer::Inet(address) if uring.opcode == opcode::BIND => line.json.plain("address", address),
-            Peer::UnixPath(path) | Peer::UnixAbstract(path) if uring.opcode == opcode::BIND => line.text("address", "address", path),
-            _ => {}
-        }
+    if uring.peer.is_some() {
         line.json.boolean("from_kernel", uring.from_kernel);
     }
     if uring.fd >= 0 {

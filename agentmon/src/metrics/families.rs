@@ -52,6 +52,9 @@ families! {
     QUEUE_DEPTH = Gauge, "agentmon_queue_depth", ["queue"], "Items waiting in a hand-off between threads.";
     QUEUE_CAPACITY = Gauge, "agentmon_queue_capacity", ["queue"], "Items a hand-off between threads can hold.";
     PROBE_ERRORS = Counter, "agentmon_probe_errors_total", ["program", "cause"], "Errors inside the BPF programs.";
+    PROBE_MISSES = Counter, "agentmon_probe_recursion_misses_total", ["probe"],
+        "Runs of a BPF program that the kernel skipped because it was still running on that CPU.";
+    PROBE_SLOTS_STUCK = Gauge, "agentmon_probe_slots_stuck", [], "Slots for records held for more than ten seconds.";
     RULE_MATCHES = Counter, "agentmon_rule_matches_total", ["rule", "severity"], "Matches of a rule, by its id.";
     BREAKER_ACTIONS = Counter, "agentmon_breaker_actions_total", ["action", "result", "trigger"],
         "Orders to the circuit breaker; result observed: not carried out, in observe mode.";
@@ -67,6 +70,9 @@ families! {
     LOG_ERRORS = Counter, "agentmon_log_errors_total", [], "Errors while writing or rotating the event log.";
     PROGRAMS_ATTACHED = Gauge, "agentmon_bpf_programs_attached", [], "BPF programs that are attached.";
     PROGRAMS_EXPECTED = Gauge, "agentmon_bpf_programs_expected", [], "BPF programs that should be attached now.";
+    HOOK_OK = Gauge, "agentmon_hook_ok", ["kind"], "Whether the probes reported what the canary did of this kind: 1 yes, 0 they are blind.";
+    CANARY_TIME = Gauge, "agentmon_canary_last_flight_timestamp_seconds", [], "When the canary last flew; 0 never.";
+    CANARY_EVENTS = Counter, "agentmon_canary_events_total", [], "Events of the canary; they are in no other count and not in the log.";
     RULES_LOADED = Gauge, "agentmon_rules_loaded", [], "Rules in force.";
     RULES_SKIPPED = Gauge, "agentmon_rules_skipped", [], "Rule files of which something was left out because of a mistake.";
     RULES_INFO = Gauge, "agentmon_rules_info", ["digest"], "Digest of the rules in force; always 1.";

@@ -46,11 +46,13 @@ fn detached() -> IntCounter {
     IntCounter::new("none", "none").expect("a constant name")
 }
 
-/// Where events and lines can be lost in user space.
+/// Where events and lines can be lost without a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// A record could not be decoded.
+    /// A record of no known kind could not be decoded.
     Decode,
+    /// The kernel skipped runs of a probe: as many events, or fewer.
+    ProbeSkipped,
     /// The log's queue was full, or the log could not be written.
     LogWrite,
     /// The record's agent was not watched any more.
@@ -60,14 +62,20 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Decode, "decode"), (Self::LogWrite, "log_write"), (Self::Unclaimed, "unclaimed"), (Self::Screen, "screen")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Decode, "decode"),
+        (Self::ProbeSkipped, "probe_skipped"),
+        (Self::LogWrite, "log_write"),
+        (Self::Unclaimed, "unclaimed"),
+        (Self::Screen, "screen"),
+    ];
 }
 
 /// Counters of lost events.
 #[derive(Debug)]
 pub struct Drops {
     ring: PerKind,
+    decode: PerKind,
     stages: [IntCounter; Stage::ALL.len()],
 }
 
@@ -75,14 +83,21 @@ impl Drops {
     pub(super) fn new(family: &IntCounterVec) -> Self {
         Self {
             ring: PerKind::with(|kind| family.with_label_values(&["kernel_ringbuf", kind])),
+            decode: PerKind::with(|kind| family.with_label_values(&["decode", kind])),
             stages: Stage::ALL.map(|(_, stage)| family.with_label_values(&[stage, "any"])),
         }
     }
 
-    /// The counter of events of a kind that did not fit into the ring buffer.
+    /// The counter of events of a kind that a probe could not hand on.
     #[must_use]
     pub fn ring(&self, kind: Kind) -> &IntCounter {
         self.ring.of(kind)
+    }
+
+    /// The counter of records of a kind that could not be decoded.
+    #[must_use]
+    pub fn decode(&self, kind: Kind) -> &IntCounter {
+        self.decode.of(kind)
     }
 
     /// The counter of a stage in user space.
@@ -115,6 +130,21 @@ impl ProbeErrors {
         for (counter, total) in self.0.iter().flatten().zip(totals.iter().flatten()) {
             set_total(counter, *total);
         }
+    }
+}
+
+/// Counters of skipped runs of the BPF programs.
+#[derive(Debug)]
+pub struct ProbeMisses([IntCounter; probe::COUNT]);
+
+impl ProbeMisses {
+    pub(super) fn new(family: &IntCounterVec) -> Self {
+        Self(probe::NAMES.map(|program| family.with_label_values(&[program])))
+    }
+
+    /// Takes over what the kernel counted, by `agentmon_common::stats::probe`.
+    pub fn set_totals(&self, totals: &[u64; probe::COUNT]) {
+        self.0.iter().zip(totals).for_each(|(counter, total)| set_total(counter, *total));
     }
 }
 

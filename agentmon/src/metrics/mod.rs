@@ -8,7 +8,7 @@ pub mod families;
 mod handles;
 pub mod serve;
 
-pub use handles::{Breakers, Drops, PerKind, ProbeErrors, Queue, Stage, Trigger, set_total};
+pub use handles::{Breakers, Drops, PerKind, ProbeErrors, ProbeMisses, Queue, Stage, Trigger, set_total};
 
 use families::{Family, FamilyKind};
 use prometheus::core::Collector;
@@ -45,6 +45,10 @@ pub struct Metrics {
     pub engine_queue: Queue,
     /// `probe_errors_total`
     pub probe_errors: ProbeErrors,
+    /// `probe_recursion_misses_total`
+    pub probe_skipped: ProbeMisses,
+    /// `probe_slots_stuck`
+    pub probe_slots_stuck: IntGauge,
     /// `breaker_*`
     pub breaker: Breakers,
     /// `agents`, in the order of [`crate::agents::State::ALL`].
@@ -65,6 +69,12 @@ pub struct Metrics {
     pub programs_attached: IntGauge,
     /// `bpf_programs_expected`
     pub programs_expected: IntGauge,
+    /// `hook_ok`, by kind
+    pub hook_ok: IntGaugeVec,
+    /// `canary_last_flight_timestamp_seconds`
+    pub canary_time: IntGauge,
+    /// `canary_events_total`
+    pub canary_events: IntCounter,
     /// `rules_loaded`
     pub rules_loaded: IntGauge,
     /// `rules_skipped`
@@ -106,6 +116,8 @@ impl Metrics {
             ring_bytes: maker.gauge(&families::RING_BYTES)?,
             ring_capacity_bytes: maker.gauge(&families::RING_CAPACITY)?,
             probe_errors: ProbeErrors::new(&maker.counters(&families::PROBE_ERRORS)?),
+            probe_skipped: ProbeMisses::new(&maker.counters(&families::PROBE_MISSES)?),
+            probe_slots_stuck: maker.gauge(&families::PROBE_SLOTS_STUCK)?,
             breaker: Breakers::new(&maker)?,
             agents: {
                 let agents = maker.gauges(&families::AGENTS)?;
@@ -119,6 +131,9 @@ impl Metrics {
             log_errors: maker.counter(&families::LOG_ERRORS)?,
             programs_attached: maker.gauge(&families::PROGRAMS_ATTACHED)?,
             programs_expected: maker.gauge(&families::PROGRAMS_EXPECTED)?,
+            hook_ok: maker.gauges(&families::HOOK_OK)?,
+            canary_time: maker.gauge(&families::CANARY_TIME)?,
+            canary_events: maker.counter(&families::CANARY_EVENTS)?,
             rules_loaded: maker.gauge(&families::RULES_LOADED)?,
             rules_skipped: maker.gauge(&families::RULES_SKIPPED)?,
             processes: maker.gauge(&families::PROCESSES)?,

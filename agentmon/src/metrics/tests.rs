@@ -39,6 +39,7 @@ fn the_text_of_a_fresh_start_is_the_golden_one() {
 fn every_family_of_the_table_is_there_and_no_label_is_the_agents_to_choose() {
     let metrics = metrics();
     metrics.set_rules("d", [("r", "low")]);
+    metrics.hook_ok.with_label_values(&["open"]).set(1);
     let text = metrics.text().unwrap();
     let forbidden = ["pid", "path", "exe", "argv", "command", "session", "ip", "address", "container"];
     for family in FAMILIES {

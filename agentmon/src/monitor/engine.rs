@@ -3,6 +3,7 @@
 //! It owns every stage's state, so that nothing is locked, and never waits for the log, the screen or the network. Not
 //! for: what a stage does; what follows a verdict stands in `super::verdict`.
 
+use super::canary::CanaryEye;
 use super::clock::{boot_ns, wall_clock};
 use super::escaped;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
@@ -11,11 +12,12 @@ use super::recorder::Recorder;
 use super::settings::Settings;
 use super::tally::Tally;
 use super::verdict::Verdicts;
-use crate::agents::{AgentCgroups, Entry, Register, State};
+use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Mount, WalkLimits};
 use crate::event::{AgentId, CgroupId, Detail, Event, decode};
-use crate::log::{Counters, Host, Lifecycle, Loss};
+use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
+use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
 use crate::sensor::Sensor;
@@ -63,6 +65,7 @@ pub struct Engine {
     outputs: Outputs,
     recorder: Recorder,
     tally: Tally,
+    canary: CanaryEye,
     matches: Vec<Match>,
     /// Boot time of the last event.
     last_event_ns: u64,
@@ -88,6 +91,7 @@ impl Engine {
             outputs,
             recorder,
             tally: Tally::default(),
+            canary: CanaryEye::default(),
             matches: Vec::new(),
             last_event_ns: 0,
             next_tick: Instant::now(),
@@ -155,6 +159,11 @@ impl Engine {
     /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
     fn event(&mut self, event: &Event) {
         self.last_event_ns = event.timestamp_ns;
+        if event.agent == CANARY {
+            self.tally.canary();
+            self.canary.saw(event);
+            return;
+        }
         self.tally.received(event.kind());
         self.table.apply(event);
         self.revive(event);
@@ -217,6 +226,13 @@ impl Engine {
             Message::EndOutside { agent, reply } => drop(reply.send(self.end_outside(agent))),
             Message::IsSettled(reply) => drop(reply.send(self.verdicts.all_reported())),
             Message::Report(report) => self.report(&report),
+            Message::BeginCanary { cgroups, reply } => drop(reply.send(self.begin_canary(&cgroups))),
+            Message::Sightings(reply) => drop(reply.send(self.canary.sightings())),
+            Message::EndCanary(reply) => {
+                self.stop_watching(CANARY);
+                let _ = reply.send(self.canary.sightings());
+            }
+            Message::CanaryFindings(findings) => self.canary.tell(&findings, &mut self.outputs, &self.recorder),
             Message::ReopenLog(reply) => {
                 self.outputs.reopen();
                 let _ = reply.send(());
@@ -259,12 +275,23 @@ impl Engine {
         }
     }
 
+    fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
+        self.canary.begin();
+        let watched = self.sensor.watch(CANARY, || list(cgroups));
+        self.update_probes();
+        if watched.is_err() {
+            self.stop_watching(CANARY);
+        }
+        Ok(watched?)
+    }
+
     /// By the kernel's list: the record of a move may still be on its way.
     fn end_outside(&mut self, agent: AgentId) -> usize {
         let Some(entry) = self.register.get(agent) else { return 0 };
         let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
         let left = outside.len();
         if left > 0 {
+            let outside = outside.iter().map(Outsider::key).collect();
             let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
             self.register.set_state(agent, state, SystemTime::now());
         }
@@ -323,13 +350,17 @@ impl Engine {
         }
     }
 
-    /// What somebody froze or thawed by hand.
+    /// What somebody else froze or thawed. An order of ours that is still being verified is not that.
     fn see_states(&mut self) {
-        let frozen = |entry: &Entry| entry.cgroups.roots().iter().all(|root| root.frozen().unwrap_or(false));
-        let living = self.register.iter().filter(|entry| entry.state != State::Killed);
-        let states: Vec<(AgentId, State)> =
-            living.map(|entry| (entry.agent.id, if frozen(entry) { State::Frozen } else { State::Running })).collect();
-        for (agent, state) in states {
+        let settled = |entry: &&Entry| entry.state != State::Killed && !self.verdicts.is_ordered(entry.agent.id);
+        let look = |entry: &Entry| Some((entry.agent.id, entry.cgroups.state().filter(|state| *state != entry.state)?));
+        let changed: Vec<(AgentId, State)> = self.register.iter().filter(settled).filter_map(look).collect();
+        for (agent, state) in changed {
+            let Some(entry) = self.register.get(agent) else { continue };
+            let root = entry.cgroups.roots().first();
+            let cgroup = root.map(|root| self.mount.relative(root).display().to_string()).unwrap_or_default();
+            let before = entry.state;
+            self.outputs.state(&StateView { timestamp_ns: boot_ns(), agent: &entry.agent, state, before, cgroup: &cgroup });
             self.register.set_state(agent, state, SystemTime::now());
         }
     }
@@ -340,8 +371,12 @@ impl Engine {
             Ok(kernel) => self.tally.kernel(kernel),
             Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
         }
+        match self.sensor.recursion_misses() {
+            Ok(skipped) => self.tally.skipped(skipped),
+            Err(error) => tracing::error!("{error}"),
+        }
         self.tally.screen(self.outputs.take_screen_dropped());
-        self.recorder.tally(&self.tally);
+        self.recorder.tally(&self.tally, boot_ns());
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);

@@ -4,6 +4,7 @@
 //! (they come through `crate::sensor::ring`).
 
 use crate::agents::AgentCgroups;
+use crate::canary::{Findings, Sightings};
 use crate::event::AgentId;
 use crate::metrics::Trigger;
 use crate::response::{BreakerReport, Command};
@@ -123,6 +124,19 @@ pub enum Message {
     Report(BreakerReport),
     /// Whether every order has been verified, or given up.
     IsSettled(Reply<bool>),
+    /// Watch the canary's cgroup; what it does is seen and not judged.
+    BeginCanary {
+        /// Where it flies.
+        cgroups: AgentCgroups,
+        /// When it is watched, or why not.
+        reply: Reply<Result<(), MonitorError>>,
+    },
+    /// What the probes have reported of the canary so far.
+    Sightings(Reply<Sightings>),
+    /// Stop watching the canary; gives what was reported of it.
+    EndCanary(Reply<Sightings>),
+    /// The canary's findings are to be told.
+    CanaryFindings(Box<Findings>),
     /// Open the log file anew.
     ReopenLog(Reply<()>),
     /// Watch nothing any more; records that were made until now will still come.

@@ -4,6 +4,7 @@
 //! kernel's ring, the engine does everything from decoding to response, the log and the screen each write for
 //! themselves. Not for: what a stage does, nor for finding agents.
 
+mod canary;
 mod clock;
 mod engine;
 mod escaped;
@@ -21,6 +22,7 @@ pub use screen::ScreenMode;
 pub use settings::{Settings, writer_config};
 
 use crate::agents::AgentCgroups;
+use crate::canary::{Findings, Sightings};
 use crate::event::AgentId;
 use crate::response::Command;
 use crate::rules::RuleSet;
@@ -107,6 +109,35 @@ impl Monitor {
     /// When the engine is gone.
     pub fn is_settled(&self) -> Result<bool, MonitorError> {
         self.mailbox.ask(Message::IsSettled)
+    }
+
+    /// Watches the canary's cgroup. Its events are kept for [`Monitor::sightings`] and go nowhere else.
+    ///
+    /// # Errors
+    /// When a probe cannot be attached, or the engine is gone.
+    pub fn begin_canary(&self, cgroups: AgentCgroups) -> Result<(), MonitorError> {
+        self.mailbox.ask(|reply| Message::BeginCanary { cgroups, reply })?
+    }
+
+    /// What the probes have reported of the canary so far.
+    ///
+    /// # Errors
+    /// When the engine is gone.
+    pub fn sightings(&self) -> Result<Sightings, MonitorError> {
+        self.mailbox.ask(Message::Sightings)
+    }
+
+    /// Stops watching the canary; gives all that was reported of it.
+    ///
+    /// # Errors
+    /// When the engine is gone.
+    pub fn end_canary(&self) -> Result<Sightings, MonitorError> {
+        self.mailbox.ask(Message::EndCanary)
+    }
+
+    /// Has the findings told in metrics and log.
+    pub fn tell_canary(&self, findings: Findings) {
+        self.mailbox.send(Message::CanaryFindings(Box::new(findings)));
     }
 
     /// Asks the log to open its file anew.

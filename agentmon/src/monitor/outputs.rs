@@ -8,7 +8,7 @@ use crate::config::Mode;
 use crate::event::WallClock;
 use crate::log::{
     BreakerView, Chunk, Counters, FindingView, Format, Host, Lifecycle, LogHandle, LogWriter, Loss, MatchView, ProcessRef, Segment,
-    WriterConfig,
+    StateView, WriterConfig,
 };
 use crate::process::Operation;
 use crate::rules::{Action, Match};
@@ -120,6 +120,17 @@ impl Outputs {
         }
         if let Some(summary) = &mut self.summary {
             summary.breaker(breaker);
+        }
+        self.flush();
+    }
+
+    /// An agent that somebody else froze or let go on.
+    pub fn state(&mut self, found: &StateView<'_>) {
+        if let Some(json) = &mut self.json {
+            json.write(|format, out| format.state(found, out));
+        }
+        if let Some((compact, out)) = &mut self.compact {
+            compact.state(found, out);
         }
         self.flush();
     }

@@ -4,6 +4,7 @@
 
 use super::tally::Tally;
 use crate::agents::Register;
+use crate::canary::{Findings, Sight};
 use crate::event::Kind;
 use crate::log::Counters;
 use crate::metrics::serve::Health;
@@ -89,16 +90,34 @@ impl Recorder {
         set_total(&self.metrics.processes_evicted, table.evicted());
     }
 
-    /// Records received and lost.
-    pub fn tally(&self, tally: &Tally) {
+    /// What the canary found, by kind. A kind that cannot be done on this host has no value.
+    pub fn hooks(&self, findings: &Findings) {
+        for kind in Kind::ALL {
+            match findings.of(kind) {
+                Some(Sight::Seen) => self.metrics.hook_ok.with_label_values(&[kind.name()]).set(1),
+                Some(Sight::Blind) => self.metrics.hook_ok.with_label_values(&[kind.name()]).set(0),
+                Some(Sight::Impossible) | None => {}
+            }
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.metrics.canary_time.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Records received and lost; `now_ns` is the boot time.
+    pub fn tally(&self, tally: &Tally, now_ns: u64) {
         for kind in Kind::ALL {
             set_total(self.metrics.events.of(kind), tally.received[kind as usize]);
             set_total(self.metrics.dropped.ring(kind), tally.kernel.dropped[kind as usize]);
+            set_total(self.metrics.dropped.decode(kind), tally.undecodable[kind as usize]);
         }
-        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable);
+        set_total(&self.metrics.canary_events, tally.canary);
+        set_total(self.metrics.dropped.at(Stage::Decode), tally.undecodable[0]);
+        set_total(self.metrics.dropped.at(Stage::ProbeSkipped), tally.skipped_total());
+        self.metrics.probe_skipped.set_totals(&tally.skipped);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
         self.metrics.probe_errors.set_totals(&tally.kernel.errors);
+        self.metrics.probe_slots_stuck.set(i64::try_from(tally.kernel.slots_stuck(now_ns)).unwrap_or(i64::MAX));
     }
 
     /// What the log has done.

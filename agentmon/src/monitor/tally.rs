@@ -1,4 +1,5 @@
-//! The engine's count of records: what came, what was lost where. Received + dropped = produced, per kind.
+//! The engine's count of records: what came, what was lost where. Received + dropped + undecodable = produced, per kind, but
+//! for the canary's, which are counted by themselves.
 //!
 //! Not for: exporting (`crate::metrics`) or telling (`super::outputs`).
 
@@ -7,20 +8,25 @@ use crate::log::Loss;
 use crate::sensor::stats::KernelStats;
 use crate::view::Losses;
 use agentmon_common::record::kind;
+use agentmon_common::stats::probe;
 
 /// Counts since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Records that became events, by kind number.
     pub received: [u64; kind::COUNT],
-    /// Records that could not be decoded.
-    pub undecodable: u64,
+    /// Records of the canary: received, and no agent's.
+    pub canary: u64,
+    /// Records that could not be decoded, by kind number; those of no known kind at 0, which is none.
+    pub undecodable: [u64; kind::COUNT],
     /// Records of agents that were no longer watched.
     pub unclaimed: u64,
     /// Live lines that were dropped.
     pub screen_dropped: u64,
     /// The probes' counters, as last read.
     pub kernel: KernelStats,
+    /// Runs of each probe that the kernel skipped, as last read.
+    pub skipped: [u64; probe::COUNT],
     told: Told,
 }
 
@@ -29,7 +35,8 @@ pub struct Tally {
 struct Told {
     unclaimed: u64,
     kernel: [u64; kind::COUNT],
-    undecodable: u64,
+    undecodable: [u64; kind::COUNT],
+    skipped: u64,
     screen: u64,
 }
 
@@ -39,9 +46,15 @@ impl Tally {
         self.received[kind as usize] += 1;
     }
 
+    /// A record of the canary became an event.
+    pub fn canary(&mut self) {
+        self.canary += 1;
+    }
+
     /// A record did not.
-    pub fn undecodable(&mut self, _kind: Option<u16>) {
-        self.undecodable += 1;
+    pub fn undecodable(&mut self, kind: Option<u16>) {
+        let known = kind.and_then(Kind::from_number).map_or(0, |kind| kind as usize);
+        self.undecodable[known] += 1;
     }
 
     /// An event of an agent that is no longer watched.
@@ -59,6 +72,16 @@ impl Tally {
         self.kernel = stats;
     }
 
+    /// It was read how many runs of the probes the kernel skipped.
+    pub fn skipped(&mut self, skipped: [u64; probe::COUNT]) {
+        self.skipped = skipped;
+    }
+
+    /// Runs of probes that the kernel skipped: each may have been an event, or none.
+    pub fn skipped_total(&self) -> u64 {
+        self.skipped.iter().sum()
+    }
+
     /// The probes' counters, as last read.
     pub fn into_kernel(self) -> KernelStats {
         self.kernel
@@ -67,8 +90,13 @@ impl Tally {
     /// What was lost since the last call.
     pub fn take_losses(&mut self) -> Vec<Loss> {
         let losses = self.since(&self.told);
-        self.told =
-            Told { unclaimed: self.unclaimed, kernel: self.kernel.dropped, undecodable: self.undecodable, screen: self.screen_dropped };
+        self.told = Told {
+            unclaimed: self.unclaimed,
+            kernel: self.kernel.dropped,
+            undecodable: self.undecodable,
+            skipped: self.skipped_total(),
+            screen: self.screen_dropped,
+        };
         losses
     }
 
@@ -83,9 +111,70 @@ impl Tally {
             kind: Some(kind),
             count: self.kernel.dropped[kind as usize].saturating_sub(told.kernel[kind as usize]),
         });
-        let decode = Loss { stage: "decode", kind: None, count: self.undecodable - told.undecodable };
+        let decode = (0..kind::COUNT).map(|number| Loss {
+            stage: "decode",
+            kind: u16::try_from(number).ok().and_then(Kind::from_number),
+            count: self.undecodable[number] - told.undecodable[number],
+        });
+        let skipped = Loss { stage: "probe_skipped", kind: None, count: self.skipped_total().saturating_sub(told.skipped) };
         let screen = Loss { stage: "screen", kind: None, count: self.screen_dropped - told.screen };
         let unclaimed = Loss { stage: "unclaimed", kind: None, count: self.unclaimed - told.unclaimed };
-        kernel.chain([decode, unclaimed, screen]).filter(|loss| loss.count > 0).collect()
+        kernel.chain(decode).chain([skipped, unclaimed, screen]).filter(|loss| loss.count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Tally};
+    use crate::sensor::stats::KernelStats;
+    use agentmon_common::record::kind;
+    use agentmon_common::stats::probe;
+
+    fn told(tally: &mut Tally) -> Vec<(&'static str, Option<Kind>, u64)> {
+        tally.take_losses().into_iter().map(|loss| (loss.stage, loss.kind, loss.count)).collect()
+    }
+
+    #[test]
+    fn received_dropped_and_undecodable_are_what_was_produced_by_kind() {
+        let mut tally = Tally::default();
+        let mut kernel = KernelStats::default();
+        for (number, produced) in [(kind::OPEN, 7_u64), (kind::EXEC, 2)] {
+            kernel.produced[usize::from(number)] = produced;
+        }
+        kernel.dropped[usize::from(kind::OPEN)] = 3;
+        tally.kernel(kernel);
+        (0..2).for_each(|_| tally.received(Kind::Open));
+        (0..2).for_each(|_| tally.undecodable(Some(kind::OPEN)));
+        tally.received(Kind::Exec);
+        tally.undecodable(Some(kind::EXEC));
+        for number in 0..kind::COUNT {
+            let accounted = tally.received[number] + tally.kernel.dropped[number] + tally.undecodable[number];
+            assert_eq!(accounted, tally.kernel.produced[number], "records of kind {number}");
+        }
+        let expected = [("kernel_ringbuf", Some(Kind::Open), 3), ("decode", Some(Kind::Exec), 1), ("decode", Some(Kind::Open), 2)];
+        assert_eq!(told(&mut tally), expected);
+        assert_eq!(told(&mut tally), [], "told once");
+    }
+
+    #[test]
+    fn a_record_of_no_known_kind_is_counted_without_one() {
+        let mut tally = Tally::default();
+        tally.undecodable(None);
+        tally.undecodable(Some(0));
+        tally.undecodable(Some(u16::MAX));
+        assert_eq!(told(&mut tally), [("decode", None, 3)]);
+    }
+
+    #[test]
+    fn skipped_runs_are_told_as_they_grow() {
+        let mut tally = Tally::default();
+        let mut skipped = [0; probe::COUNT];
+        (skipped[probe::SYS_EXIT], skipped[probe::FORK]) = (4, 1);
+        tally.skipped(skipped);
+        assert_eq!(told(&mut tally), [("probe_skipped", None, 5)]);
+        skipped[probe::SYS_EXIT] = 6;
+        tally.skipped(skipped);
+        assert_eq!(told(&mut tally), [("probe_skipped", None, 2)]);
+        assert_eq!(tally.losses().counts.iter().map(|loss| loss.count).sum::<u64>(), 7);
     }
 }

@@ -55,6 +55,11 @@ impl Verdicts {
         self.pending.is_empty()
     }
 
+    /// Whether an order against this agent waits for its report.
+    pub fn is_ordered(&self, agent: AgentId) -> bool {
+        self.pending.values().any(|pending| pending.agent == agent)
+    }
+
     /// Acts on the gravest of the matches. Returns the state the agent is in now, when it is another.
     pub fn respond(
         &mut self,

@@ -23,7 +23,7 @@ fn event(process: ProcessKey, detail: Detail) -> Event {
         outcome: Outcome(0),
         flags: 0,
         operation: "test",
-        cpu: 0,
+        slot: 0,
         seq: 1,
         lost_before: 0,
         detail,

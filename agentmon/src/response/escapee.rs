@@ -55,23 +55,44 @@ pub struct Escapee {
     pidfd: OwnedFd,
 }
 
+/// A process outside its agent's cgroups.
+#[derive(Debug)]
+pub enum Outsider {
+    /// By its identity: it may be over by now.
+    Named(ProcessKey),
+    /// Held already.
+    Held(Escapee),
+}
+
+impl Outsider {
+    /// Which process it is.
+    #[must_use]
+    pub const fn key(&self) -> ProcessKey {
+        match self {
+            Self::Named(key) => *key,
+            Self::Held(escapee) => escapee.key(),
+        }
+    }
+}
+
 impl Escapee {
+    /// Takes a process that may end any moment: `is_still` says, once its descriptor is held, whether the process id
+    /// still is the agent's, which proves that the descriptor is. `Ok(None)`: it is over.
+    ///
+    /// # Errors
+    /// [`EscapeeError::Refused`], [`EscapeeError::Io`].
+    pub fn hold(pid: u32, is_still: impl FnOnce() -> bool) -> Result<Option<Self>, EscapeeError> {
+        let Some((pidfd, key)) = open(pid)?.zip(key_of(pid)) else { return Ok(None) };
+        Ok(is_still().then_some(Self { key, pidfd }))
+    }
+
     /// Takes a process. `Ok(None)`: it is over, whether or not its pid is in use again.
     ///
     /// # Errors
     /// [`EscapeeError::Refused`], [`EscapeeError::Io`].
     pub fn take(key: ProcessKey) -> Result<Option<Self>, EscapeeError> {
         let pid = key.tgid;
-        let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(EscapeeError::Refused { pid })?;
-        if pid == 1 || pid == std::process::id() {
-            return Err(EscapeeError::Refused { pid });
-        }
-        let pidfd = match pidfd_open(number, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            // EINVAL: the pid now belongs to a thread, so no process has it.
-            Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
-            Err(source) => return Err(EscapeeError::Io { operation: "open", pid, source }),
-        };
+        let Some(pidfd) = open(pid)? else { return Ok(None) };
         // After pidfd_open, never before: then a match means that the descriptor is this very process.
         Ok(start_ticks(pid).filter(|ticks| same_start(key.start_ns, *ticks)).map(|_| Self { key, pidfd }))
     }
@@ -116,6 +137,20 @@ impl Escapee {
             Err(error) if error.errno() == Some(Errno::SRCH) => Ok(()),
             Err(source) => Err(EscapeeError::Move { pid, source }),
         }
+    }
+}
+
+/// `Ok(None)`: there is none.
+fn open(pid: u32) -> Result<Option<OwnedFd>, EscapeeError> {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(EscapeeError::Refused { pid })?;
+    if pid == 1 || pid == std::process::id() {
+        return Err(EscapeeError::Refused { pid });
+    }
+    match pidfd_open(number, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Some(pidfd)),
+        // EINVAL: the pid now belongs to a thread, so no process has it.
+        Err(Errno::SRCH | Errno::INVAL) => Ok(None),
+        Err(source) => Err(EscapeeError::Io { operation: "open", pid, source }),
     }
 }
 

@@ -5,7 +5,7 @@
 //! anywhere.
 
 use super::breaker::Order;
-use super::escapee::Escapee;
+use super::escapee::{Escapee, Outsider};
 use super::urgent::{WORTHWHILE_TASKS, urgently};
 use super::{Command, Relist};
 use crate::agents::AgentCgroups;
@@ -110,7 +110,7 @@ pub(super) struct Job {
     /// With the index of their cgroup.
     events: Vec<(usize, EventsFile)>,
     /// Not yet dealt with.
-    pending: Vec<ProcessKey>,
+    pending: Vec<Outsider>,
     relist: Option<Relist>,
     rounds: u32,
     known: HashSet<ProcessKey>,
@@ -130,7 +130,7 @@ impl Job {
             deadline: Instant::now() + PATIENCE,
             strike,
             events: Vec::new(),
-            pending: order.escaped,
+            pending: order.escaped.into_iter().map(Outsider::Named).collect(),
             relist: order.relist,
             rounds: 0,
             known: HashSet::new(),
@@ -153,8 +153,8 @@ impl Job {
 
     /// Does what can be done now. The report, once it is over.
     pub(super) fn step(&mut self, now: Instant) -> Option<BreakerReport> {
-        for key in std::mem::take(&mut self.pending) {
-            self.deal_with(key);
+        for outsider in std::mem::take(&mut self.pending) {
+            self.deal_with(outsider);
         }
         if self.strike.signal_again {
             for cgroup in self.cgroups.roots() {
@@ -215,15 +215,19 @@ impl Job {
         let Some(relist) = &mut self.relist else { return false };
         self.rounds += 1;
         let known = &self.known;
-        self.pending = relist().into_iter().filter(|key| !known.contains(key)).collect();
+        self.pending = relist().into_iter().filter(|outsider| !known.contains(&outsider.key())).collect();
         !self.pending.is_empty()
     }
 
-    fn deal_with(&mut self, key: ProcessKey) {
-        if !self.known.insert(key) {
+    fn deal_with(&mut self, outsider: Outsider) {
+        if !self.known.insert(outsider.key()) {
             return;
         }
-        let done = match Escapee::take(key) {
+        let taken = match outsider {
+            Outsider::Named(key) => Escapee::take(key),
+            Outsider::Held(escapee) => Ok(Some(escapee)),
+        };
+        let done = match taken {
             Ok(None) => return,
             Ok(Some(escapee)) if self.command == Command::Freeze => match self.cgroups.roots().first() {
                 Some(cgroup) => escapee.bring_back(cgroup),

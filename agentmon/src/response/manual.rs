@@ -13,7 +13,7 @@ use crate::cgroup::{Cgroup, CgroupError, Descend, Mark, Mount, Shown, Walk, Walk
 use crate::event::AgentId;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// To be shown with the result of a manual kill or freeze.
 pub const ESCAPE_NOTE: &str = "processes that left the agent's cgroup are not included: only the agentmon that watches it knows them";
@@ -34,6 +34,12 @@ impl MarkedAgent {
     #[must_use]
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroups.roots()[0]
+    }
+
+    /// Whether it is empty, and no `agentmon run` holds it: nobody will use it again.
+    #[must_use]
+    pub fn is_left_over(&self) -> bool {
+        self.cgroup().populated().is_ok_and(|populated| !populated) && self.cgroup().is_abandoned()
     }
 }
 
@@ -83,6 +89,29 @@ pub fn list(mount: &Mount) -> (Vec<MarkedAgent>, Walk) {
     });
     walk.unreadable += unreadable;
     (agents, walk)
+}
+
+/// Finds what `agentmon run` left behind when it was killed itself: its cgroups below `agentmon.slice`, empty, of
+/// sessions that are dead. Everything else, and whatever has a process in it or below, is left alone.
+#[must_use]
+pub fn left_over(mount: &Mount) -> Vec<MarkedAgent> {
+    let slice = mount.point().join(SLICE);
+    let (mut agents, _) = list(mount);
+    agents.retain(|agent| mark_of_name(agent.cgroup(), &slice).is_some() && agent.is_left_over());
+    agents
+}
+
+/// Removes the cgroup of an agent that is left over, and those nested in it. `Ok(false)`: somebody uses it after all. The
+/// kernel refuses to remove a cgroup with a process in it.
+///
+/// # Errors
+/// [`CgroupError`].
+pub fn remove(agent: &MarkedAgent) -> Result<bool, CgroupError> {
+    // Kept until the value is dropped: no session can begin to use it in between.
+    if !agent.cgroup().take() || agent.cgroup().populated()? {
+        return Ok(false);
+    }
+    agent.cgroup().remove(Duration::ZERO).map(|()| true)
 }
 
 /// Finds the agents that `wanted` names: a session, `name-session`, a name (all its sessions), or the path of a cgroup

@@ -13,7 +13,7 @@ mod urgent;
 pub use breaker::{Breaker, Order, Struck};
 pub use job::{BreakerReport, Outcome};
 
-use crate::event::ProcessKey;
+use escapee::Outsider;
 
 /// An order to the breaker, from the mildest to the gravest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ impl Command {
 
 /// Lists the agent's living processes that are outside its cgroups, anew each time it is called. Runs on the verifying
 /// thread and must not wait for the engine.
-pub type Relist = Box<dyn FnMut() -> Vec<ProcessKey> + Send>;
+pub type Relist = Box<dyn FnMut() -> Vec<Outsider> + Send>;
 
 #[cfg(test)]
 mod tests;

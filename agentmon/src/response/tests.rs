@@ -7,7 +7,7 @@ use super::*;
 use crate::agents::{AgentCgroups, Register};
 use crate::cgroup::Cgroup;
 use crate::cgroup::testing::{SOON, Scratch, eventually, scratch, shell};
-use crate::event::AgentId;
+use crate::event::{AgentId, ProcessKey};
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command as Process, ExitStatus};
@@ -132,7 +132,7 @@ fn a_later_order_takes_the_place_of_an_unfinished_one() {
         number += 1;
         #[expect(clippy::disallowed_methods, reason = "a look every few milliseconds, with a deadline around it")]
         std::thread::sleep(std::time::Duration::from_millis(1));
-        vec![ProcessKey { tgid: number, start_ns: 1 }]
+        vec![Outsider::Named(ProcessKey { tgid: number, start_ns: 1 })]
     };
     order(Command::Freeze, Some(Box::new(endless)));
     order(Command::Thaw, None);
@@ -175,7 +175,7 @@ fn an_escaped_fork_bomb_is_listed_anew_until_nothing_is_left() {
     let mut shell = shell(&outside.cgroup, grow);
     eventually("it grows", || outside.cgroup.count_procs(60).unwrap() >= 60);
     let held = outside.cgroup.try_clone().unwrap();
-    let relist: Relist = Box::new(move || held.all_procs().into_iter().filter_map(key_of).collect());
+    let relist: Relist = Box::new(move || held.all_procs().into_iter().filter_map(key_of).map(Outsider::Named).collect());
     let report = run(&agent(cgroup), Command::Kill, vec![key_of(shell.id()).unwrap()], Some(relist));
     assert!(report.is_verified(), "{report:?}");
     assert!(!outside.cgroup.populated().unwrap());

@@ -122,6 +122,9 @@ fields! {
     Truncated in EXEC;
     /// The file, absolute, as the kernel resolved it.
     TargetFilename in FILE;
+    /// How far `TargetFilename` can be believed: `resolved` by the kernel, `joined` from what the program gave, `partial`: its
+    /// front is missing. Absent when there is no path.
+    PathTrust in FILE;
     /// Of a rename the old name, of a link what it leads to, of a mount its source.
     SourceFilename in MOVED;
     /// Permission bits, four octal digits: `4755`.

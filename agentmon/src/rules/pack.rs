@@ -17,6 +17,7 @@ macro_rules! pack {
 pack! {
     "account-database-write"
     "agent-guardrail-write"
+    "arguments-cut"
     "authorized-keys-write"
     "bulk-delete"
     "cgroup-control-write"
@@ -40,6 +41,7 @@ pack! {
     "monitor-files"
     "monitor-signal"
     "monitor-stop"
+    "path-cut"
     "payment-tool"
     "permission-setuid"
     "permission-system-path"

@@ -3,7 +3,7 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Call, Connect, Detail, Exec, Kind, Peer, Signal, Unlink, Uring, flags};
+use crate::event::{Call, Connect, Detail, Exec, Kind, Path, PathTrust, Peer, Signal, Unlink, Uring, flags};
 use crate::process::Operation;
 use agentmon_common::uring::opcode;
 use std::fmt::Write as _;
@@ -92,6 +92,18 @@ fn some(bytes: &[u8]) -> Option<Value<'_>> {
     (!bytes.is_empty()).then_some(Value::Bytes(bytes))
 }
 
+/// How far a path can be believed; absent when there is none.
+fn trust(path: &Path) -> Option<Value<'static>> {
+    if path.bytes.is_empty() {
+        return None;
+    }
+    word(match path.trust {
+        PathTrust::Resolved => "resolved",
+        PathTrust::Joined => "joined",
+        PathTrust::Partial => "partial",
+    })
+}
+
 fn user(uid: u32) -> Option<Value<'static>> {
     if uid == 0 { word("root") } else { short(uid) }
 }
@@ -135,6 +147,7 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
         },
         Detail::Open(open) => match field {
             Field::TargetFilename => some(&open.path.bytes),
+            Field::PathTrust => trust(&open.path),
             Field::TargetType => word(file_type(open.file.mode)?),
             Field::ForWriting => truth(open.for_writing()),
             _ => None,
@@ -215,6 +228,7 @@ fn called(field: Field, call: &Call) -> Option<Value<'_>> {
     let hex = |name| call.arg(name).and_then(|bits| short(format_args!("{:#x}", bits & 0xffff_ffff)));
     match field {
         Field::TargetFilename => some(&to.path.bytes),
+        Field::PathTrust => trust(&to.path),
         Field::SourceFilename if call.kind == Kind::Symlink => text(),
         Field::SourceFilename => some(&from?.path.bytes),
         Field::TargetType => word(file_type(call.file.mode)?),
@@ -235,6 +249,7 @@ fn called(field: Field, call: &Call) -> Option<Value<'_>> {
 fn removed(field: Field, unlink: &Unlink) -> Option<Value<'_>> {
     match field {
         Field::TargetFilename => some(&unlink.path.bytes),
+        Field::PathTrust => trust(&unlink.path),
         Field::Directory => truth(unlink.directory),
         _ => None,
     }

@@ -6,11 +6,12 @@ use super::btf::{Btf, BtfError, KERNEL_BTF};
 use super::offsets::{self, OffsetsError};
 use super::probe_log::{self, ToTracing};
 use super::programs::{Hook, Need, PROBES, Presence, Probe};
+use super::refusal::program_error;
 use super::ring::RecordSource;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId};
 use agentmon_common::offsets::Offsets;
-use agentmon_common::stats::CpuStats;
+use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -67,6 +68,14 @@ pub enum SensorError {
         /// What the kernel said, the verifier's log included.
         source: Box<ProgramError>,
     },
+    /// A program calls what this kernel does not have.
+    #[error("probe {program} needs {helper}, which this kernel does not have")]
+    Helper {
+        /// Name of the program.
+        program: &'static str,
+        /// Name of the kernel's function.
+        helper: String,
+    },
     /// A map could not be read or written.
     #[error("map {map}: {source}")]
     Map {
@@ -93,6 +102,7 @@ impl SensorError {
             Self::Capabilities(_) => Some("run as root (sudo), or give the binary CAP_BPF and CAP_PERFMON"),
             Self::NoBtf(_) => Some("agentmon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y; every current distribution's is"),
             Self::Btf(_) | Self::Offsets(_) => Some("this kernel is not supported yet; docs/kernel-support.md lists those that are"),
+            Self::Helper { .. } => Some("agentmon needs Linux 5.17 or newer; docs/kernel-support.md says what for"),
             _ => None,
         }
     }
@@ -109,6 +119,14 @@ struct PodStats(CpuStats);
 
 // SAFETY: CpuStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
 unsafe impl aya::Pod for PodStats {}
+
+/// The same for the slots.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodSlot(SlotStats);
+
+// SAFETY: SlotStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
+unsafe impl aya::Pod for PodSlot {}
 
 /// The same for the offsets.
 #[derive(Clone, Copy)]
@@ -136,6 +154,25 @@ impl Members {
         }
         Ok(members)
     }
+
+    /// The first of them with this process id or one above it, on its page of the table or the next: read in
+    /// microseconds, where the whole table takes milliseconds.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn next(&self, agent: AgentId, pid: u32) -> Result<Option<u32>, SensorError> {
+        let (page, at) = (pid / MEMBERS_PER_PAGE as u32, pid as usize % MEMBERS_PER_PAGE);
+        for (page, at) in [(page, at), (page + 1, 0)] {
+            if page >= self.0.len() {
+                break;
+            }
+            let owners = self.0.get(&page, 0).map_err(map_error("AM_MEMBERS"))?;
+            if let Some(found) = owners[at..].iter().position(|owner| u32::from(*owner) == agent.0) {
+                return Ok(Some(page * MEMBERS_PER_PAGE as u32 + (at + found) as u32));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// A program that this kernel refused and that the monitor can do without.
@@ -153,6 +190,7 @@ pub struct Sensor {
     cgroups: HashMap<MapData, u64, u32>,
     members: Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>,
     forget: Array<MapData, u32>,
+    slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     /// Links of the probes that are attached only while an agent is watched.
     pair: Vec<(&'static str, BtfTracePointLinkId)>,
@@ -189,6 +227,7 @@ impl Sensor {
             cgroups: HashMap::try_from(take(&mut ebpf, "AM_CGROUPS")).map_err(map_error("AM_CGROUPS"))?,
             members: Arc::new(Array::try_from(take(&mut ebpf, "AM_MEMBERS")).map_err(map_error("AM_MEMBERS"))?),
             forget: Array::try_from(take(&mut ebpf, "AM_FORGET")).map_err(map_error("AM_FORGET"))?,
+            slots: Array::try_from(take(&mut ebpf, "AM_SLOTS")).map_err(map_error("AM_SLOTS"))?,
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             ebpf,
             pair: Vec::new(),
@@ -363,10 +402,11 @@ impl Sensor {
     /// When the map cannot be read.
     pub fn stats(&self) -> Result<KernelStats, SensorError> {
         let mut sum = KernelStats::default();
-        for lane in 0..self.stats.len() {
-            for PodStats(cpu) in self.stats.get(&lane, 0).map_err(map_error("AM_STATS"))?.iter() {
-                sum.add(cpu);
-            }
+        for slot in 0..self.slots.len() {
+            sum.add_slot(&self.slots.get(&slot, 0).map_err(map_error("AM_SLOTS"))?.0);
+        }
+        for PodStats(cpu) in self.stats.get(&0, 0).map_err(map_error("AM_STATS"))?.iter() {
+            sum.add_cpu(cpu);
         }
         Ok(sum)
     }
@@ -418,8 +458,9 @@ fn load_object(config: SensorConfig, offsets: PodOffsets) -> Result<Ebpf, Sensor
     loader.override_global("AM_OFFSETS", &offsets, true);
     loader.override_global(aya_log::LEVEL, &level, false);
     loader.map_max_entries("AM_RING", config.ring_bytes);
-    // Slot 0 is the task iterator's.
-    loader.map_max_entries("AM_SCRATCH", 1 + u32::try_from(cpus).unwrap_or(u32::MAX));
+    let slots = u32::try_from(cpus * SLOTS).unwrap_or(u32::MAX);
+    loader.map_max_entries("AM_SCRATCH", slots);
+    loader.map_max_entries("AM_SLOTS", slots);
     Ok(loader.load(OBJECT)?)
 }
 
@@ -436,8 +477,4 @@ fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfT
 fn iterator<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, SensorError> {
     let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
     program.try_into().map_err(program_error("use", name))
-}
-
-fn program_error(action: &'static str, program: &'static str) -> impl FnOnce(ProgramError) -> SensorError {
-    move |source| SensorError::Program { action, program, source: Box::new(source) }
 }

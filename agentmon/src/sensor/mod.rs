@@ -4,9 +4,11 @@
 
 pub mod btf;
 mod load;
+mod misses;
 pub mod offsets;
 mod probe_log;
 pub mod programs;
+mod refusal;
 pub mod ring;
 pub mod run_time;
 pub mod stats;

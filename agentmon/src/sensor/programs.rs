@@ -2,6 +2,9 @@
 //!
 //! Not for: loading and attaching (`super`).
 
+use crate::event::Kind;
+use agentmon_common::stats::probe;
+
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -32,6 +35,47 @@ pub enum Need {
     May(&'static [&'static str]),
 }
 
+/// Where the events of a kind come from, and what that cannot see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The kernel's hooks.
+    pub hooks: &'static str,
+    /// What passes by them.
+    pub blind_to: &'static str,
+}
+
+const CALLS: &str = "tp_btf sys_exit, sys_enter";
+const BY_PATH: Source = Source { hooks: CALLS, blind_to: "the file behind a path: links in it are not followed" };
+const BY_CALL: Source = Source { hooks: CALLS, blind_to: "nothing known of" };
+
+/// The source of a kind.
+#[must_use]
+pub const fn source(kind: Kind) -> Source {
+    match kind {
+        Kind::Exec => Source {
+            hooks: "tp_btf sched_process_exec; failures: sys_exit",
+            blind_to: "code that is loaded without exec (mmap, an interpreter's)",
+        },
+        Kind::Fork => Source { hooks: "tp_btf sched_process_fork", blind_to: "threads" },
+        Kind::Exit => Source { hooks: "tp_btf sched_process_exit", blind_to: "nothing known of" },
+        Kind::Open => Source { hooks: CALLS, blind_to: "descriptors received over a socket; what is read and written" },
+        Kind::Connect => Source { hooks: CALLS, blind_to: "io_uring, which `io_uring` tells" },
+        Kind::CgroupLeave | Kind::CgroupJoin => {
+            Source { hooks: "tp_btf cgroup_attach_task, sched_process_fork", blind_to: "nothing known of" }
+        }
+        Kind::ProcessSeen => Source { hooks: "iter task", blind_to: "nothing known of" },
+        Kind::Map => Source { hooks: CALLS, blind_to: "what is written through the mapping; i386's old mmap" },
+        Kind::IoUring => Source {
+            hooks: "tp_btf io_uring_submit_req; setting up: sys_exit",
+            blind_to: "what comes of a request; reads and writes; files registered with the ring",
+        },
+        Kind::Signal => Source { hooks: "tp_btf signal_generate", blind_to: "signals that were refused" },
+        Kind::Unlink | Kind::Rename | Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => BY_PATH,
+        Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::Mount => BY_PATH,
+        Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System => BY_CALL,
+    }
+}
+
 /// One probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
@@ -45,6 +89,21 @@ pub struct Probe {
     pub need: Need,
     /// What cannot be seen without it.
     pub without: &'static str,
+}
+
+impl Probe {
+    /// Where its errors and skipped runs are counted: an index of `agentmon_common::stats::probe`.
+    ///
+    /// # Panics
+    /// When that table has no such name; a test looks at every probe.
+    #[must_use]
+    pub fn counter(&self) -> usize {
+        let found = probe::NAMES.iter().position(|name| match self.hook {
+            Hook::Tracepoint(hooks) => hooks.contains(name),
+            Hook::Iterator(kind) => name.strip_prefix("iter_") == Some(kind),
+        });
+        found.unwrap_or_else(|| panic!("stats::probe has no name for {}", self.program))
+    }
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
@@ -117,7 +176,7 @@ pub const PROBES: [Probe; 11] = [
         // The second before Linux 6.4.
         hook: Hook::Tracepoint(&["io_uring_submit_req", "io_uring_submit_sqe"]),
         presence: Presence::WhileWatching,
-        need: Need::May(&["io_kiocb.opcode", "io_kiocb.flags", "io_kiocb.cqe.fd", "io_kiocb.async_data", "filename.name"]),
+        need: Need::May(&["io_kiocb.opcode", "io_kiocb.flags", "io_kiocb.cqe.fd", "filename.name"]),
         without: "what is asked of an io_uring is missed",
     },
     Probe {
@@ -128,3 +187,16 @@ pub const PROBES: [Probe; 11] = [
         without: "processes that were there before watching began are missed once they leave the cgroup",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::PROBES;
+    use agentmon_common::stats::probe;
+
+    #[test]
+    fn every_probe_has_a_counter_of_its_own() {
+        let mut counters: Vec<usize> = PROBES.iter().map(super::Probe::counter).collect();
+        counters.sort_unstable();
+        assert_eq!(counters, (0..probe::COUNT).collect::<Vec<_>>());
+    }
+}

@@ -7,9 +7,10 @@
 
 use super::escape::{escape_within, escaped};
 use super::style::{Paint, Tone, level_name, of_level};
-use super::target;
+use super::{counted, target};
+use crate::agents::State;
 use crate::event::{Detail, Event, Identity, Kind, WallClock};
-use crate::log::{BreakerView, Loss, MatchView};
+use crate::log::{BreakerView, Loss, MatchView, StateView};
 use crate::process::{Agent, Operation};
 use crate::response::Command;
 use agentmon_common::uring::opcode;
@@ -91,7 +92,7 @@ impl Compact {
         self.verb(Tone::Alarm, verb, breaker.agent);
         let line = &mut self.line;
         if let Some(tasks) = breaker.tasks {
-            let _ = write!(line, "{tasks} tasks ");
+            let _ = write!(line, "{} ", counted(tasks, "task", "tasks"));
         }
         let _ = write!(line, "in {:.1} ms, by ", breaker.latency.as_secs_f64() * 1000.0);
         escape_within(line, breaker.by.as_bytes(), TARGET_WIDTH);
@@ -110,9 +111,9 @@ impl Compact {
                 self.paint.put(&mut self.line, Tone::Alarm, "NOT VERIFIED");
             }
             (None, Some(true)) => {
-                line.push_str("  verified");
+                self.line.push_str("  verified");
                 if breaker.action == Command::Freeze {
-                    let _ = write!(line, "  (agentmon thaw {0}, or agentmon kill {0})", breaker.agent.session);
+                    self.way_out(breaker.agent);
                 }
             }
             (None, None) => {}
@@ -120,10 +121,27 @@ impl Compact {
         self.end(out);
     }
 
+    /// Appends the line of an agent that somebody else froze or let go on.
+    pub fn state(&mut self, found: &StateView<'_>, out: &mut Vec<u8>) {
+        self.begin(found.timestamp_ns);
+        let frozen = found.state == State::Frozen;
+        self.verb(Tone::Alarm, if frozen { "FROZEN" } else { "THAWED" }, found.agent);
+        self.line.push_str("by somebody else, not by this monitor");
+        if frozen {
+            self.way_out(found.agent);
+        }
+        self.end(out);
+    }
+
+    /// What can be done about a frozen agent.
+    fn way_out(&mut self, agent: &Agent) {
+        let _ = write!(self.line, "  (agentmon thaw {0}, or agentmon kill {0})", agent.session);
+    }
+
     /// Appends a line that says how many events were lost.
     pub fn gap(&mut self, timestamp_ns: u64, losses: &[Loss], out: &mut Vec<u8>) {
         self.begin(timestamp_ns);
-        let mut text = format!("LOST     {} events", losses.iter().map(|loss| loss.count).sum::<u64>());
+        let mut text = format!("LOST     {}", counted(losses.iter().map(|loss| loss.count).sum(), "event", "events"));
         for (at, loss) in losses.iter().enumerate() {
             text.push_str(if at == 0 { ": " } else { ", " });
             let _ = write!(text, "{} {} at {}", loss.count, loss.kind.map_or("events", |kind| kind.name()), loss.stage);
@@ -268,9 +286,10 @@ fn program(line: &mut String, exe: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::Compact;
+    use crate::agents::State;
     use crate::event::{Detail, Kind, Outcome, Peer};
     use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
-    use crate::log::{Loss, MatchView};
+    use crate::log::{BreakerView, Loss, MatchView, StateView};
     use jiff::tz::TimeZone;
 
     fn compact(colour: bool, all: bool) -> Compact {
@@ -347,9 +366,17 @@ mod tests {
         let (sample, mut out) = (&every_kind()[0], Vec::new());
         let mut compact = compact(false, false);
         compact.breaker(&breaker(&sample.agent), &mut out);
+        let (agent, timestamp_ns, cgroup) = (&sample.agent, 558_577_123_456, "/x");
+        for (state, before) in [(State::Frozen, State::Running), (State::Running, State::Frozen)] {
+            compact.state(&StateView { timestamp_ns, agent, state, before, cgroup }, &mut out);
+        }
+        compact.breaker(&BreakerView { tasks: Some(1), ..breaker(agent) }, &mut out);
         compact.gap(558_577_123_456, &[Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 7 }], &mut out);
         let want = "\
 09:22:38.577 FREEZE   claude-code/7f3a 14 tasks in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
+09:22:38.577 FROZEN   claude-code/7f3a by somebody else, not by this monitor  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
+09:22:38.577 THAWED   claude-code/7f3a by somebody else, not by this monitor
+09:22:38.577 FREEZE   claude-code/7f3a 1 task in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
 09:22:38.577 LOST     7 events: 7 open at kernel_ringbuf
 ";
         assert_eq!(String::from_utf8(out).unwrap(), want);

@@ -3,6 +3,7 @@
 //! Everything an agent chose is escaped. Not for: the log (`crate::log`), and nothing parses this text.
 
 pub mod compact;
+mod counted;
 pub mod escape;
 pub mod say;
 pub mod style;
@@ -11,4 +12,5 @@ mod tally;
 mod target;
 
 pub use compact::Compact;
+pub use counted::counted;
 pub use summary::{Losses, Summary};

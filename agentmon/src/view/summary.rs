@@ -6,7 +6,7 @@
 use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
-use super::target;
+use super::{counted, target};
 use crate::event::{Call, Detail, Event, Exec, Kind, Uring};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
@@ -168,7 +168,7 @@ impl Summary {
         let seconds = self.last_ns.saturating_sub(self.first_ns.unwrap_or(self.last_ns)) as f64 / 1e9;
         let total: u64 = self.kinds.values().sum();
         paint.put(&mut out, Tone::Verb, "summary");
-        let _ = write!(out, "  {total} events in {seconds:.1} s");
+        let _ = write!(out, "  {} in {seconds:.1} s", counted(total, "event", "events"));
         for (at, (kind, count)) in self.kinds.iter().enumerate() {
             let _ = write!(out, "{}{count} {}", if at == 0 { ": " } else { ", " }, kind.name());
         }
@@ -182,11 +182,11 @@ impl Summary {
         section(&mut out, paint, "called", &self.calls, " other system calls that change files, processes or the system");
         if self.left > 0 {
             paint.put(&mut out, Tone::Alarm, "left");
-            let _ = writeln!(out, "  {} times a process was moved out of its cgroup (still watched)", self.left);
+            let _ = writeln!(out, "  {} a process was moved out of its cgroup (still watched)", counted(self.left, "time", "times"));
         }
         self.alerts(&mut out, paint);
         section(&mut out, paint, "breaker", &self.breaker, "");
-        section(&mut out, paint, "observed", &self.observed, " actions that were not carried out");
+        section(&mut out, paint, "observed", &self.observed, ", not carried out");
         losses(&mut out, paint, lost);
         out
     }
@@ -309,7 +309,7 @@ called  11 other system calls that change files, processes or the system
        1 x unshare
        1 x init_module
          and 3 more
-left  1 times a process was moved out of its cgroup (still watched)
+left  1 time a process was moved out of its cgroup (still watched)
 alerts  1
        1 x high Credential file read by an agent
 breaker  1

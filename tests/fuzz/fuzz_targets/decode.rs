@@ -18,4 +18,7 @@ fuzz_target!(|record: &[u8]| {
     if let Detail::Exec(exec) | Detail::ProcessSeen(exec) = &event.detail {
         let _ = exec.args().count();
     }
+    if let Detail::Call(call) = &event.detail {
+        let _ = call.shown_args().map(|(_, argument)| argument.to_string()).count();
+    }
 });

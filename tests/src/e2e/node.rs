@@ -24,8 +24,8 @@ pub struct Setup {
     pub log_dir: Option<PathBuf>,
     /// Lines of `[rules]`.
     pub rules: String,
-    /// Further sections.
-    pub rest: String,
+    /// Lines of `[kernel]`; the canary, whose records take part in what the ring loses, does not fly unless they say so.
+    pub kernel: Option<String>,
 }
 
 impl Setup {
@@ -259,11 +259,11 @@ impl Drop for Node {
 
 fn text(setup: &Setup, log_dir: &Path, port: u16) -> String {
     let mut text = format!(
-        "[log]\ndir = \"{}\"\n{}\n[metrics]\nlisten = \"127.0.0.1:{port}\"\n[rules]\n{}\n{}\n",
+        "[log]\ndir = \"{}\"\n{}\n[metrics]\nlisten = \"127.0.0.1:{port}\"\n[rules]\n{}\n[kernel]\n{}\n",
         log_dir.display(),
         setup.log,
         setup.rules,
-        setup.rest
+        setup.kernel.as_deref().unwrap_or("canary_seconds = 0")
     );
     for (name, cgroup) in &setup.agents {
         text.push_str(&format!("[[agent]]\nname = \"{name}\"\ncgroup = \"{cgroup}\"\n"));

@@ -3,6 +3,7 @@
 use super::binary::agentmon;
 use super::poll::eventually;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
@@ -26,14 +27,34 @@ impl Terminal {
     /// # Panics
     /// When there is no terminal to be had.
     #[must_use]
-    pub fn run(args: &[&std::ffi::OsStr], no_color: Option<&str>) -> Self {
+    pub fn run(args: &[&OsStr], no_color: Option<&str>) -> Self {
+        let mut command = vec![agentmon().get_program().to_owned()];
+        command.extend(["run", "--no-metrics"].map(OsString::from));
+        command.extend(args.iter().map(|arg| (*arg).to_owned()));
+        Self::start(&command, no_color)
+    }
+
+    /// Starts it as a job of a shell, as a person does: a process group of its own, which job control can stop. The exit
+    /// code is that of the job; 128 + N when signal N stopped it.
+    ///
+    /// # Panics
+    /// When there is no terminal to be had.
+    #[must_use]
+    pub fn job(args: &[&str]) -> Self {
+        let mut command: Vec<OsString> = ["/bin/sh", "-mc", "\"$@\"; code=$?; exit $code", "shell"].map(OsString::from).into();
+        command.push(agentmon().get_program().to_owned());
+        command.extend(["run", "--no-metrics"].iter().chain(args).map(OsString::from));
+        Self::start(&command, Some("1"))
+    }
+
+    fn start(program: &[OsString], no_color: Option<&str>) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pseudo-terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("a pseudo-terminal");
-        let name = PathBuf::from(std::ffi::OsString::from_vec(ptsname(&master, Vec::new()).expect("its name").into_bytes()));
+        let name = PathBuf::from(OsString::from_vec(ptsname(&master, Vec::new()).expect("its name").into_bytes()));
         let side = || File::options().read(true).write(true).open(&name).map(Stdio::from).expect("its other side");
-        // setsid makes the terminal the controlling one and then becomes agentmon: same process id.
+        // setsid makes the terminal the controlling one and then becomes the program: same process id.
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(agentmon().get_program()).args(["run", "--no-metrics"]).args(args);
+        command.arg("--ctty").args(program);
         command.env_remove("NO_COLOR").env_remove("AGENTMON_LOG").envs(no_color.map(|value| ("NO_COLOR", value)));
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("setsid");
         let keyboard = File::from(master);

@@ -5,6 +5,7 @@
 
 mod allowed;
 mod boundaries;
+mod evasions;
 mod imports;
 mod kernel_names;
 mod layout;
@@ -89,6 +90,11 @@ const CHECKS: &[Check] = &[
         name: "kernel-names",
         why: "am_ and AM_ tell our programs and maps from everybody else's in bpftool",
         run: kernel_names::prefixes,
+    },
+    Check {
+        name: "evasions",
+        why: "a way around that the catalogue calls closed or detected is shown to be by a test that exists",
+        run: evasions::tests_exist,
     },
     Check { name: "file-purpose", why: "a file says in its first paragraph what it is for", run: layout::file_purpose },
     Check { name: "file-name", why: "a file named after nothing collects everything", run: layout::file_name },

@@ -20,6 +20,8 @@ pub struct File {
     pub magic: Vec<u8>,
     /// Its text, if it is Rust.
     pub source: Option<Source>,
+    /// Its text, if it is Markdown.
+    pub page: Option<String>,
 }
 
 /// All files.
@@ -57,8 +59,12 @@ impl Tree {
     /// A tree of one Rust file, for the tests of checks.
     #[cfg(test)]
     pub fn with(path: &str, text: &str) -> Self {
-        let file =
-            File { path: path.to_owned(), magic: text.bytes().take(4).collect(), source: path.ends_with(".rs").then(|| Source::new(text)) };
+        let file = File {
+            path: path.to_owned(),
+            magic: text.bytes().take(4).collect(),
+            source: path.ends_with(".rs").then(|| Source::new(text)),
+            page: path.ends_with(".md").then(|| text.to_owned()),
+        };
         Self { files: vec![file] }
     }
 }
@@ -73,7 +79,8 @@ fn read(root: &Path, path: &str) -> Result<File> {
     if let Some(source) = source.as_mut().filter(|_| is_test_module(path)) {
         source.test.fill(true);
     }
-    Ok(File { path: path.to_owned(), magic, source })
+    let page = if path.ends_with(".md") { Some(fs::read_to_string(&full).with_context(failed)?) } else { None };
+    Ok(File { path: path.to_owned(), magic, source, page })
 }
 
 /// Whether a file below `src` is a test module of its own: `tests.rs`, or a file of the folder `tests`.

@@ -1,8 +1,9 @@
 //! The exact line of every kind. A change here is a change of the log's format.
 
 use super::sample::{Sample, breaker, every_kind, format, open, path, rule, sample, text};
+use crate::agents::State;
 use crate::event::{Detail, FileId, Identity, Kind, Outcome, Path, PathTrust, Target, Uring, flags};
-use crate::log::{FindingView, Lifecycle, Loss, ProcessRef};
+use crate::log::{FindingView, Lifecycle, Loss, ProcessRef, StateView};
 
 /// Common parts of the lines, as `$NAME` in the expectations.
 const COMMON: &[(&str, &str)] = &[
@@ -127,6 +128,14 @@ fn the_monitors_own_records() {
     same(
         &out,
         r#"{$TIME,"class_uid":7003,"category_uid":7,"activity_id":1,"type_uid":700301,"severity_id":4,"status_id":1,$META,"event_code":"breaker.freeze","profiles":["host","ai_operation"],$PRODUCT,$AGENT,"command_uid":"c-31","message":"Credential read then connect","countermeasures":[{"d3f_technique":{"uid":"D3-PS"}}],"actor":{"app_name":"agentmon","app_uid":"rule:cred-exfil"},"process":{$SELF},"unmapped":{$NS,"cgroup":"/agents.slice/claude-7f3a.scope","latency_ms":3.105,"tasks":14,"verified":true}}"#,
+    );
+
+    out.clear();
+    let (state, before) = (State::Running, State::Frozen);
+    format().state(&StateView { timestamp_ns: 558_577_123_456, agent, state, before, cgroup: "/agents.slice/claude-7f3a.scope" }, &mut out);
+    same(
+        &out,
+        r#"{$TIME,"class_uid":6002,"category_uid":6,"activity_id":99,"activity_name":"Thaw","type_uid":600299,"severity_id":3,"status_id":1,$META,"event_code":"agent.state","profiles":["host","ai_operation"],$PRODUCT,$AGENT,"app":{"name":"claude-code"},"unmapped":{$NS,"state":"running","state_before":"frozen","cgroup":"/agents.slice/claude-7f3a.scope"}}"#,
     );
 
     out.clear();

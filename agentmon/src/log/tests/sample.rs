@@ -89,7 +89,7 @@ pub(crate) fn sample(operation: &'static str, detail: Detail) -> Sample {
             outcome: Outcome(0),
             flags: 0,
             operation,
-            cpu: 0,
+            slot: 0,
             seq: 1,
             lost_before: 0,
             detail,

@@ -4,6 +4,7 @@ use super::support::{
     Case, connect, connect_unix, create, evaluate, exec, exec_as, identity, leave, read, signal, unlink, unlink_by_uring, write,
     write_device,
 };
+use crate::event::PathTrust;
 use crate::rules::{Action, Engine, built_in};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,10 @@ fn examples() -> Vec<(&'static str, Case, Case)> {
             exec("/usr/bin/systemctl", "systemctl status cron"),
         ),
         ("service-stop", exec_as(dash, "/usr/sbin/service", "/bin/sh /usr/sbin/service rsyslog stop"), exec(dash, "sh -c stop")),
+        ("arguments-cut", exec("/usr/bin/env", "env X=1 rm").cut(1), exec("/usr/bin/ld.bfd", "ld -o x a.o b.o")),
+        ("path-cut", read("d/d/d/secret").trusted(PathTrust::Partial), read("/d/d/d/secret")),
+        ("path-cut", write("x/y").trusted(PathTrust::Partial), read("memfd:x").trusted(PathTrust::Partial)),
+        ("path-cut", create("d/n").trusted(PathTrust::Partial), read("").trusted(PathTrust::Partial)),
         ("container-stop", exec("/usr/bin/docker", "docker stop --time 1 prod-db"), exec("/usr/bin/docker", "docker run --rm alpine true")),
         ("process-kill-all", exec("/usr/bin/kill", "kill -TERM -1"), exec("/usr/bin/kill", "kill -TERM 123")),
         ("process-kill-all", exec_as("/usr/bin/pgrep", "/usr/bin/pkill", "pkill -u root"), exec("/usr/bin/kill", "kill -1 123")),

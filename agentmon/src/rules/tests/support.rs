@@ -70,7 +70,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         outcome: Outcome(0),
         flags: 0,
         operation,
-        cpu: 0,
+        slot: 0,
         seq: 1,
         lost_before: 0,
         detail,
@@ -191,6 +191,25 @@ impl Case {
     pub fn to_monitor(mut self) -> Self {
         if let Detail::Signal(signal) = &mut self.event.detail {
             signal.to_monitor = true;
+        }
+        self
+    }
+
+    /// With this many bytes of arguments missing.
+    pub fn cut(mut self, missing: u32) -> Self {
+        if let Detail::Exec(exec) = &mut self.event.detail {
+            exec.argv.original += missing;
+        }
+        self
+    }
+
+    /// With a path of this trust, as it stands in the record.
+    pub fn trusted(mut self, trust: PathTrust) -> Self {
+        match &mut self.event.detail {
+            Detail::Open(open) => open.path.trust = trust,
+            Detail::Unlink(unlink) => unlink.path.trust = trust,
+            Detail::Call(call) => call.target.path.trust = trust,
+            _ => {}
         }
         self
     }

@@ -150,12 +150,12 @@ pub fn close_race(dir: &Path, rounds: u64) {
     Truth::of_process("done", pid()).with("_opens", opens + 2).bytes("_path", &path).print();
 }
 
-/// `processes` children that each call unlink of nothing `calls` times.
+/// `processes` children that each call unlink of nothing `calls` times, by a name that holds their process id.
 pub fn flood(processes: u64, calls: u64) {
-    let name = c("/agentmon-flood");
     let children: Vec<i64> = (0..processes)
         .map(|_| {
             fork(|| {
+                let name = c(format!("/agentmon-flood-{}-", pid()));
                 for _ in 0..calls {
                     sys(libc::SYS_unlink, &[at(&name)]);
                 }

@@ -3,20 +3,29 @@
 //! `stimulus MODE [ARGUMENT…]`. The harness (`agentmon_tests::watch`) puts it into the watched cgroup before its first
 //! instruction. It knows nothing of agentmon: the tests compare. Not for: deciding whether something was seen.
 
+mod attributes;
+mod calls;
+mod changes;
 mod compat;
 mod exec;
 mod files;
+mod flips;
 mod hostile;
 mod identity;
+mod mounts;
 mod network;
+mod numbers;
 mod places;
 mod process;
+mod reach;
 mod scope;
 mod signals;
 mod sys;
+mod system;
 mod truth;
 mod unlinks;
 mod unreadable;
+mod unruly;
 mod uring;
 
 use std::path::Path;
@@ -56,6 +65,15 @@ fn main() -> ExitCode {
         "identities" => identity::all(),
         "identities-compat" => identity::compat(),
         "compat" => compat::all(dir),
+        "changes" => changes::all(dir),
+        "changes-unreadable" => changes::unreadable(dir),
+        "attributes" => attributes::all(dir),
+        "mounts" => mounts::all(dir),
+        "reach" => reach::all(dir),
+        "reach-unwanted" => reach::unwanted(dir),
+        "system" => system::all(dir),
+        "flip-first" => flips::all(dir, number(1), false),
+        "flip-second" => flips::all(dir, number(1), true),
         "unreadable" => unreadable::all(dir),
         "flip-once" => unreadable::flip_once(dir, number(1)),
         "flip-always" => unreadable::flip_always(dir, number(1)),
@@ -78,6 +96,13 @@ fn main() -> ExitCode {
         "uring" => uring::all(dir, false),
         "uring-sqpoll" => uring::all(dir, true),
         "zombie" => scope::zombie(),
+        "chain" => unruly::chain(dir, text(1)),
+        "take-foreground" => unruly::take_foreground(dir),
+        "stop-group" => unruly::stop_group(dir),
+        "fill-output" => unruly::fill_output(dir),
+        "chatter" => unruly::chatter(dir),
+        "programs" => unruly::programs(dir, number(1), number(2)),
+        "look" => unruly::look(dir, number(1)),
         _ => {
             eprintln!("stimulus: unknown mode {mode}");
             return ExitCode::from(2);

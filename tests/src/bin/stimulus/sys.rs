@@ -27,22 +27,33 @@ pub fn sys(number: i64, args: &[u64]) -> i64 {
     ret
 }
 
-/// A 32-bit system call out of this 64-bit process: i386 numbers, pointers below 4 GiB.
-pub fn int80(number: u32, args: [u32; 4]) -> i64 {
+/// A 32-bit system call out of this 64-bit process: i386 numbers, pointers below 4 GiB, at most six arguments.
+pub fn int80<const N: usize>(number: u32, args: [u32; N]) -> i64 {
+    let all: [u32; 6] = std::array::from_fn(|i| args.get(i).copied().unwrap_or(0));
     let ret: u64;
-    // SAFETY: as in `sys`; rbx is reserved by LLVM and therefore exchanged by hand. The entry code clears r8 to r11.
+    // SAFETY: as in `sys`; rbx and rbp are reserved by LLVM and therefore kept by hand. The entry code clears r8 to r11.
     unsafe {
         asm!(
-            "xchg {bx}, rbx",
+            "push rbx",
+            "push rbp",
+            "mov ebx, [r12]",
+            "mov ecx, [r12 + 4]",
+            "mov edx, [r12 + 8]",
+            "mov esi, [r12 + 12]",
+            "mov edi, [r12 + 16]",
+            "mov ebp, [r12 + 20]",
             "int 0x80",
-            "xchg {bx}, rbx",
-            bx = inlateout(reg) u64::from(args[0]) => _,
+            "pop rbp",
+            "pop rbx",
+            in("r12") all.as_ptr(),
             inlateout("rax") u64::from(number) => ret,
-            in("rcx") u64::from(args[1]), in("rdx") u64::from(args[2]), in("rsi") u64::from(args[3]),
+            lateout("rcx") _, lateout("rdx") _, lateout("rsi") _, lateout("rdi") _,
             lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
         );
     }
-    i64::from(ret as u32 as i32)
+    // The last page is errors; below it an address of 2 GiB and more is one.
+    let word = ret as u32;
+    if word > u32::MAX - 4095 { i64::from(word as i32) } else { i64::from(word) }
 }
 
 /// A path or name with its NUL.

@@ -25,7 +25,7 @@ fn untouched_page(dir: &Path, content: &[u8]) -> u64 {
     page as u64
 }
 
-fn untouched_string(dir: &Path, string: &[u8]) -> u64 {
+pub fn untouched_string(dir: &Path, string: &[u8]) -> u64 {
     untouched_page(dir, &[string, b"\0"].concat())
 }
 

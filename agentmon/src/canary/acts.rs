@@ -1,0 +1,156 @@
+//! What the canary does: one harmless system call of each family. Most are refused, which is reported like a success.
+//!
+//! Not for: judging what was reported (`super`).
+
+use super::Sign;
+use super::raw;
+use crate::event::Kind;
+use std::ffi::CStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// How an operation is done.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// A system call with these arguments.
+    Call(libc::c_long, [Arg; 4]),
+    /// It comes with the helper and its child: the kernel's own hooks report it.
+    Child,
+    /// Through the 32-bit entry, in the child: where that entry is closed, it dies of it.
+    Compat,
+}
+
+/// An argument.
+#[derive(Clone, Copy, Debug)]
+enum Arg {
+    N(i64),
+    S(&'static CStr),
+}
+
+use Arg::{N, S};
+
+/// One operation of the canary.
+#[derive(Clone, Copy, Debug)]
+pub struct Act {
+    /// Kind of the event it must make.
+    pub kind: Kind,
+    /// Name of the system call, or of the kind.
+    pub operation: &'static str,
+    how: How,
+}
+
+impl Act {
+    /// For people: `unlink (32-bit)`.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let compat = matches!(self.how, How::Compat);
+        format!("{}{}", self.operation, if compat { " (32-bit)" } else { "" })
+    }
+
+    /// What its event is known by.
+    #[must_use]
+    pub fn sign(&self) -> Sign {
+        (self.kind, self.operation, matches!(self.how, How::Compat))
+    }
+}
+
+/// A name that is not there.
+const NONE: &CStr = c"none/there";
+/// `AT_FDCWD`.
+const CWD: Arg = N(-100);
+const ZERO: Arg = N(0);
+
+const fn call(kind: Kind, operation: &'static str, number: libc::c_long, args: [Arg; 4]) -> Act {
+    Act { kind, operation, how: How::Call(number, args) }
+}
+
+const fn child(kind: Kind, operation: &'static str) -> Act {
+    Act { kind, operation, how: How::Child }
+}
+
+/// Done in this order, in an empty directory. None changes anything outside it: what could is given arguments that the
+/// kernel refuses before it looks further.
+static ACTS: &[Act] = &[
+    call(Kind::Open, "openat", libc::SYS_openat, [CWD, S(c"file"), N(0o101), N(0o600)]),
+    call(Kind::Open, "openat2", libc::SYS_openat2, [CWD, S(NONE), ZERO, ZERO]),
+    call(Kind::Open, "open_by_handle_at", libc::SYS_open_by_handle_at, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Connect, "connect", libc::SYS_connect, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Rename, "renameat2", libc::SYS_renameat2, [CWD, S(c"file"), CWD, S(c"file2")]),
+    call(Kind::Link, "linkat", libc::SYS_linkat, [CWD, S(c"file2"), CWD, S(c"link")]),
+    call(Kind::Symlink, "symlinkat", libc::SYS_symlinkat, [S(c"to"), CWD, S(c"symlink"), ZERO]),
+    call(Kind::Mkdir, "mkdirat", libc::SYS_mkdirat, [CWD, S(c"dir"), N(0o700), ZERO]),
+    call(Kind::Mknod, "mknodat", libc::SYS_mknodat, [CWD, S(NONE), N(0o010_600), ZERO]),
+    call(Kind::Truncate, "truncate", libc::SYS_truncate, [S(c"file2"), ZERO, ZERO, ZERO]),
+    call(Kind::Truncate, "ftruncate", libc::SYS_ftruncate, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Truncate, "fallocate", libc::SYS_fallocate, [N(-1), ZERO, ZERO, N(1)]),
+    call(Kind::Chmod, "fchmodat", libc::SYS_fchmodat, [CWD, S(c"file2"), N(0o600), ZERO]),
+    call(Kind::Chmod, "fchmodat2", 452, [CWD, S(NONE), N(0o600), ZERO]),
+    call(Kind::Chown, "fchownat", libc::SYS_fchownat, [CWD, S(c"file2"), N(-1), N(-1)]),
+    call(Kind::Xattr, "setxattr", libc::SYS_setxattr, [S(NONE), S(c"user.x"), ZERO, ZERO]),
+    call(Kind::FileFlags, "ioctl", libc::SYS_ioctl, [N(-1), N(0x4008_6602), ZERO, ZERO]),
+    call(Kind::Mount, "mount", libc::SYS_mount, [S(NONE), S(NONE), S(c"none"), ZERO]),
+    call(Kind::Mount, "umount2", libc::SYS_umount2, [S(NONE), ZERO, ZERO, ZERO]),
+    call(Kind::Unlink, "unlinkat", libc::SYS_unlinkat, [CWD, S(c"link"), ZERO, ZERO]),
+    call(Kind::Unlink, "rmdir", libc::SYS_rmdir, [S(c"dir"), ZERO, ZERO, ZERO]),
+    call(Kind::ProcessAccess, "ptrace", libc::SYS_ptrace, [N(16), N(-1), ZERO, ZERO]),
+    call(Kind::ProcessAccess, "process_vm_writev", libc::SYS_process_vm_writev, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::ProcessAccess, "pidfd_getfd", libc::SYS_pidfd_getfd, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Namespace, "unshare", libc::SYS_unshare, [ZERO, ZERO, ZERO, ZERO]),
+    call(Kind::Namespace, "setns", libc::SYS_setns, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Module, "delete_module", libc::SYS_delete_module, [ZERO, ZERO, ZERO, ZERO]),
+    call(Kind::Module, "finit_module", libc::SYS_finit_module, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Bpf, "bpf", libc::SYS_bpf, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Bpf, "perf_event_open", libc::SYS_perf_event_open, [ZERO, N(-1), N(-1), N(-1)]),
+    call(Kind::System, "swapoff", libc::SYS_swapoff, [ZERO, ZERO, ZERO, ZERO]),
+    call(Kind::System, "reboot", libc::SYS_reboot, [ZERO, ZERO, ZERO, ZERO]),
+    call(Kind::System, "keyctl", libc::SYS_keyctl, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::IoUring, "io_uring_setup", libc::SYS_io_uring_setup, [ZERO, ZERO, ZERO, ZERO]),
+    call(Kind::Identity, "setresuid", libc::SYS_setresuid, [N(-1), N(-1), N(-1), ZERO]),
+    call(Kind::Identity, "capset", libc::SYS_capset, [ZERO, ZERO, ZERO, ZERO]),
+    call(Kind::Map, "mmap", libc::SYS_mmap, [ZERO, ZERO, N(3), N(1)]),
+    // The helper's own way into its cgroup.
+    child(Kind::CgroupJoin, "cgroup_join"),
+    child(Kind::Fork, "fork"),
+    child(Kind::Exec, "exec"),
+    child(Kind::Exit, "exit"),
+    Act { kind: Kind::Unlink, operation: "unlink", how: How::Compat },
+];
+
+/// Every operation of the canary.
+#[must_use]
+pub fn acts() -> &'static [Act] {
+    ACTS
+}
+
+/// Does all of them in this directory. Prints the index of each that could not be done at all, one to a line.
+///
+/// # Errors
+/// When the directory cannot be entered or the child not be started.
+pub fn perform(directory: &Path) -> std::io::Result<()> {
+    std::env::set_current_dir(directory)?;
+    for act in ACTS {
+        if let How::Call(number, args) = act.how {
+            raw::call(number, args.map(Arg::word));
+        }
+    }
+    let ended = Command::new("/proc/self/exe").args(["canary", "--compat"]).stdin(Stdio::null()).status()?;
+    if !ended.success() {
+        let impossible = ACTS.iter().enumerate().filter(|(_, act)| matches!(act.how, How::Compat));
+        impossible.for_each(|(index, _)| crate::view::say::out(index));
+    }
+    Ok(())
+}
+
+/// What the helper's child does: the operations through the 32-bit entry.
+pub fn perform_compat() {
+    raw::compat_unlink_nothing();
+}
+
+impl Arg {
+    fn word(self) -> libc::c_long {
+        match self {
+            N(number) => number,
+            S(text) => text.as_ptr() as libc::c_long,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `agentmon doctor`: what this host's kernel lets agentmon see, found out by doing it.
+
+use super::errors;
+use crate::canary::{self, Findings, Sight};
+use crate::cgroup::Mount;
+use crate::config::{Kernel, Mode};
+use crate::event::Kind;
+use crate::metrics::Metrics;
+use crate::metrics::serve::Health;
+use crate::monitor::{Monitor, Settings};
+use crate::rules::load::gather;
+use crate::sensor::programs::source;
+use crate::sensor::{SensorConfig, check_capabilities};
+use crate::view::say;
+use anyhow::{Context, Result};
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Find out what the kernel of this host lets agentmon see.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A helper process does one harmless operation of each family in a cgroup of its own; a probe that does not report it \
+    within a second is blind.\n\nExit codes: 0 every probe reports; 4 some are blind; 1 the probes cannot be loaded."
+)]
+pub struct Doctor {
+    /// Also show each operation that was tried.
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// What the canary's helper is started with; see [`crate::canary`].
+#[derive(Debug, Args)]
+pub struct Helper {
+    /// The directory to do it in.
+    directory: Option<PathBuf>,
+    /// Only what goes through the 32-bit entry.
+    #[arg(long)]
+    compat: bool,
+}
+
+impl Helper {
+    /// Does what the canary does.
+    pub fn run(self) -> Result<u8> {
+        match self.directory {
+            _ if self.compat => canary::perform_compat(),
+            Some(directory) => canary::perform(&directory).context("the canary's helper")?,
+            None => anyhow::bail!("this verb is the canary's own; see `agentmon doctor`"),
+        }
+        Ok(0)
+    }
+}
+
+impl Doctor {
+    /// Looks, and prints.
+    pub fn run(self) -> Result<u8> {
+        check_capabilities()?;
+        let mount = Mount::find()?;
+        let uname = rustix::system::uname();
+        say::out(format_args!("kernel   {} {}", uname.release().to_string_lossy(), uname.machine().to_string_lossy()));
+        say::out(format_args!(
+            "cgroup   v2 at {}",
+            crate::view::escape::escaped(std::os::unix::ffi::OsStrExt::as_bytes(mount.root().path().as_os_str()))
+        ));
+        say::out(format_args!("deny     {}", deny_means()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        let findings = runtime.block_on(look(&mount))?;
+        self.print(&findings);
+        let blind = findings.blind().count();
+        Ok(if blind == 0 { 0 } else { errors::BLIND })
+    }
+
+    fn print(&self, findings: &Findings) {
+        say::out(format_args!("\n{:<16} {:<8} {:<51} NOT SEEN", "KIND", "STATE", "HOOKS"));
+        for kind in Kind::ALL {
+            let source = source(kind);
+            let state = findings.of(kind).map_or("untried", Sight::name);
+            say::out(format_args!("{:<16} {:<8} {:<51} {}", kind.name(), state, source.hooks, source.blind_to));
+        }
+        if self.verbose {
+            say::out(format_args!("\n{:<24} {:<16} STATE", "OPERATION", "KIND"));
+            for (act, sight) in &findings.sights {
+                say::out(format_args!("{:<24} {:<16} {}", act.shown(), act.kind.name(), sight.name()));
+            }
+        }
+        for act in findings.blind() {
+            say::err(format_args!("blind: {} was done and no probe reported it", act.shown()));
+        }
+    }
+}
+
+/// One flight with a monitor of its own.
+async fn look(mount: &Mount) -> Result<Findings> {
+    let health = Arc::new(Health::default());
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let (rules, _) = gather(false, &[])?;
+    let sensor = SensorConfig { ring_bytes: Kernel::default().ring_bytes, messages: super::wants_probe_messages() };
+    let monitor =
+        Monitor::start(Settings { sensor, rules, mode: Mode::Observe, log: None, screen: None, summary: false, metrics, health })?;
+    let findings = canary::run(&monitor, mount).await;
+    monitor.stop("doctor")?;
+    Ok(findings?)
+}
+
+/// What this build could refuse before the effect here.
+fn deny_means() -> String {
+    let list = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    let lsm = if list.trim().split(',').any(|name| name == "bpf") { "bpf is in the LSM list" } else { "bpf is not in the LSM list" };
+    format!("nothing is refused before its effect: this version freezes and kills after it ({lsm})")
+}
