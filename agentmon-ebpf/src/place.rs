@@ -25,7 +25,12 @@ pub fn remember(kept: &mut Kept, source: u64) {
     let size = kept.bytes.len() as u32;
     // SAFETY: the destination is `size` bytes; the helper checks the source.
     let read = unsafe { bpf_probe_read_user_str(kept.bytes.as_mut_ptr().cast(), size, source as *const _) };
-    kept.len = if read > 0 { read as u32 } else { 0 };
+    // Some kernels (6.1) do not count the NUL of an empty string.
+    kept.len = match read {
+        0 => 1,
+        1.. => read as u32,
+        _ => 0,
+    };
 }
 
 /// At exit: appends the path at `source`, held against what stood there at entry, and the directory `fd` it is relative

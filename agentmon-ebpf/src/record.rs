@@ -132,11 +132,13 @@ impl Record {
         let at = at_most(self.len, RECORD_MAX - PATH_MAX)?;
         // SAFETY: `at` was just bounded, so that PATH_MAX bytes fit; the helper checks the source.
         let read = unsafe { bpf_probe_read_user_str(self.base().wrapping_add(at).cast(), PATH_MAX as u32, source as *const _) };
+        // Some kernels (6.1) do not count the NUL of an empty string.
+        let read = if read == 0 { 1 } else { read };
         let Some(mut span) = self.take_str(at, read) else { return Ok(None) };
         // The last byte is a NUL in any case: of a longer string another byte stands there.
         if span.len == PATH_MAX as u32 - 1 {
             // SAFETY: the helper checks the source.
-            let last = unsafe { aya_ebpf::helpers::bpf_probe_read_user((source + u64::from(span.len)) as *const u8) };
+            let last = unsafe { aya_ebpf::helpers::bpf_probe_read_user(source.wrapping_add(u64::from(span.len)) as *const u8) };
             if last.unwrap_or(1) != 0 {
                 span.original += 1;
                 self.flag(flags::TRUNCATED);

@@ -5,12 +5,14 @@
 //! programs really interleave takes a kernel whose tracepoints can be preempted (Linux 7.0), or `preempt=full` for the
 //! task iterator.
 
-use agentmon::event::{Detail, Event};
+use agentmon::event::{AgentId, CgroupId, Detail, Event};
 use agentmon_common::record::kind;
 use agentmon_common::stats::{SLOTS, cause};
+use agentmon_tests::cgroup::Group;
 use agentmon_tests::maps::Slots;
 use agentmon_tests::watch::{AGENT, Watch};
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 /// Boot time of the claims written here, in nanoseconds: long ago.
@@ -91,16 +93,23 @@ fn a_record_that_finds_no_slot_is_counted_as_dropped_by_kind() {
 fn records_of_programs_that_share_a_cpu_are_not_mixed() {
     const ROUNDS: u32 = 20;
     let mut watch = Watch::idle(STIMULUS, RING);
+    // Another agent keeps the pair attached, so that watching begins and ends in no time.
+    let other = Group::new("other");
+    let id = CgroupId(std::fs::metadata(other.path()).expect("a cgroup").ino());
+    watch.sensor.watch(AgentId(2), || vec![id]).expect("the other agent");
     watch.drain();
     watch.watch(AGENT);
-    let flood = watch.begin(&["flood", "4", "20000"]);
+    let mut idle = watch.begin(&["agent"]);
+    idle.until("ready");
     for _ in 0..ROUNDS {
-        // One record of the iterator for each process there is.
         watch.sensor.unwatch(AGENT).expect("the end of watching");
+        let flood = watch.begin(&["flood", "4", "2000"]);
+        // One record of the iterator for each process there is, while the flood runs.
         watch.watch(AGENT);
+        assert_eq!(flood.finish().of("done").count(), 1);
         watch.collect();
     }
-    assert_eq!(flood.finish().of("done").count(), 1);
+    let _ = idle.finish();
     watch.sync();
     let (mut unlinks, mut seen) = (0, 0);
     for event in watch.events() {
