@@ -12,3 +12,4 @@ pub mod offsets;
 pub mod record;
 pub mod stats;
 pub mod syscalls;
+pub mod uring;

@@ -82,6 +82,8 @@ pub mod kind {
     pub const SYSTEM: u16 = 27;
     /// io_uring set up, and what is asked of a ring.
     pub const IO_URING: u16 = 28;
+    /// A signal to another process, by whatever means; from outside of the agents to one of their processes too.
+    pub const SIGNAL: u16 = 29;
     /// bind.
     pub const BIND: u16 = 33;
     /// listen.
@@ -110,6 +112,8 @@ pub mod flags {
     pub const CHANGED: u16 = 1 << 3;
     /// Some bytes did not fit; the span's `original` says how many there were.
     pub const TRUNCATED: u16 = 1 << 4;
+    /// The operation was handed over (io_uring): what came of it is not known, and the return value is 0.
+    pub const SUBMITTED: u16 = 1 << 5;
 }
 
 /// Bits of the `path_flags` fields: what a path walk met.
@@ -120,6 +124,16 @@ pub mod path_flags {
     pub const UNREACHABLE: u32 = 1 << 1;
     /// A kernel read failed on the way.
     pub const FAULT: u32 = 1 << 2;
+}
+
+/// Bits of [`SignalFixed::bits`].
+pub mod signal_bits {
+    /// To the process as a whole, not to one of its threads.
+    pub const GROUP: u32 = 1 << 0;
+    /// From a process of no agent to one of an agent's.
+    pub const RECEIVED: u32 = 1 << 1;
+    /// The target is the monitor.
+    pub const TO_MONITOR: u32 = 1 << 2;
 }
 
 /// System-call number of a record that no system call produced.
@@ -306,6 +320,32 @@ pub struct CallFixed {
     pub text: Span,
 }
 
+/// [`kind::IO_URING`] with [`flags::SUBMITTED`]: a request, as the kernel took it over. Without that flag: [`CallFixed`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct UringFixed {
+    /// Plain arguments, named by [`crate::uring::named`].
+    pub args: [u64; crate::uring::ARGS_MAX],
+    /// The open file it acts on; zero when it was given a path, or a file registered with the ring.
+    pub file: FileId,
+    /// Path of `file`, as components.
+    pub path: Span,
+    /// What it acts on; of an open file the descriptor.
+    pub first: PlaceFixed,
+    /// Where to.
+    pub second: PlaceFixed,
+    /// What a symbolic link points to, or the name of an attribute.
+    pub text: Span,
+    /// `struct sockaddr`.
+    pub address: Span,
+    /// One of [`crate::uring::opcode`].
+    pub opcode: u32,
+    /// 1 when `address` was read from the program's memory, where it could still change (always, for now).
+    pub address_is_users: u32,
+    /// Padding.
+    pub reserved: u32,
+}
+
 /// Every kind that is about a socket: [`kind::CONNECT`] and those from [`kind::BIND`] to [`kind::NETLINK`].
 ///
 /// Addresses are those of the kernel's socket, after the call (of accept: of the new socket); zero where the kernel has
@@ -380,6 +420,34 @@ pub struct CgroupFixed {
     pub reserved: u32,
 }
 
+/// [`kind::SIGNAL`]. The header names the sender, and `other` is the target; with [`signal_bits::RECEIVED`] the header
+/// names the target, and `other` is the sender, a process of no agent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct SignalFixed {
+    /// `start_boottime` of the other process.
+    pub other_start_ns: u64,
+    /// Its process id, in the initial pid namespace.
+    pub other_tgid: u32,
+    /// Its agent; 0 when it is no agent's.
+    pub other_agent: u32,
+    /// The thread that was signalled.
+    pub target_tid: u32,
+    /// Number of the signal.
+    pub signal: u32,
+    /// `si_code`: who says that it was sent (`SI_USER`, `SI_QUEUE`, `SI_TKILL`, `SI_KERNEL`).
+    pub code: i32,
+    /// `TRACE_SIGNAL_*` (`include/trace/events/signal.h`): 0 delivered, 1 ignored, 2 already pending, 3 lost for want of
+    /// room, 4 delivered without its information.
+    pub result: u32,
+    /// Bits of [`signal_bits`].
+    pub bits: u32,
+    /// Padding.
+    pub reserved: u32,
+    /// Name of the other process's thread, NUL-padded: its own to choose.
+    pub other_comm: [u8; 16],
+}
+
 macro_rules! assert_layout {
     ($($ty:ty = $size:expr),* $(,)?) => { $(const _: () = {
         assert!(size_of::<$ty>() == $size);
@@ -389,4 +457,5 @@ macro_rules! assert_layout {
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
+    SignalFixed = 56, UringFixed = 184,
 }

@@ -68,8 +68,12 @@ pub mod probe {
     pub const CGROUP_ATTACH: usize = 7;
     /// iter/task, run once when a cgroup begins to be watched.
     pub const TASKS: usize = 8;
+    /// tp_btf signal_generate.
+    pub const SIGNAL: usize = 9;
+    /// tp_btf io_uring_submit_req.
+    pub const IO_URING: usize = 10;
     /// One more than the largest.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -81,6 +85,8 @@ pub mod probe {
         "cgroup_rmdir",
         "cgroup_attach_task",
         "iter_task",
+        "signal_generate",
+        "io_uring_submit_req",
     ];
 }
 

@@ -36,7 +36,7 @@ pub fn opened(call: &Call) -> Result<(), ProbeError> {
     if call.ret >= 0 && push_file(&mut record, call).is_ok() {
         return record.submit();
     }
-    if let Some(base) = base_of(&mut record, call, dirfd, asked)? {
+    if let Some(base) = base_of(&mut record, call.task, dirfd, asked)? {
         let fixed = record.fixed::<OpenFixed>();
         fixed.base = base.span;
         fixed.base_flags = base.flags;
@@ -129,7 +129,7 @@ pub fn not_executed(call: &Call) -> Result<(), ProbeError> {
         Some(span) => record.fixed::<ExecFixed>().filename = span,
         None => record.flag(flags::UNREADABLE),
     }
-    if let Some(base) = base_of(&mut record, call, dirfd, asked)? {
+    if let Some(base) = base_of(&mut record, call.task, dirfd, asked)? {
         let fixed = record.fixed::<ExecFixed>();
         fixed.cwd = base.span;
         fixed.cwd_flags = base.flags;

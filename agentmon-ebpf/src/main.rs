@@ -24,9 +24,11 @@ mod process;
 mod record;
 mod scope;
 mod send;
+mod signal;
 mod slot;
 mod socket;
 mod syscall;
+mod uring;
 mod walk;
 mod word;
 

@@ -6,7 +6,7 @@ use agentmon_common::record::{ENTER_BYTES, RECORD_MAX};
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 
 /// Entries of one value of `AM_MEMBERS`.
@@ -16,6 +16,8 @@ pub const MEMBERS_PER_PAGE: usize = 2048;
 const MEMBER_PAGES: u32 = (4 * 1024 * 1024 / MEMBERS_PER_PAGE) as u32;
 /// Threads that can be inside a system call whose arguments were read at entry.
 const ENTERED_MAX: u32 = 16 * 1024;
+/// Processes between the end of membership and the end of what they traced.
+const ENDED_MAX: u32 = 1024;
 /// Watched cgroups, nested ones included.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
@@ -55,6 +57,23 @@ pub static AM_SLEEPING: Array<u32> = Array::with_max_entries(1, 0);
 /// Element 0 is the agent whose members the task iterator is to forget; 0: it is to find members.
 #[map]
 pub static AM_FORGET: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Element 0 is the process id of the daemon, in the initial pid namespace; 0 before it has watched anything.
+#[map]
+pub static AM_MONITOR: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Processes that have just ended, by tgid: what their end does to others is still theirs. The oldest go by themselves.
+#[map]
+pub static AM_ENDED: LruHashMap<u32, Ended> = LruHashMap::with_max_entries(ENDED_MAX, 0);
+
+/// A process that has ended.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Ended {
+    /// Its start, since its number is used again.
+    pub start_ns: u64,
+    pub agent: u64,
+}
 
 /// What a thread gave at the entry of a system call.
 #[repr(C)]

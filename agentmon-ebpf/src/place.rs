@@ -6,6 +6,7 @@
 use crate::bound::at_most;
 use crate::call::Call;
 use crate::errors::ProbeError;
+use crate::kernel::Task;
 use crate::maps::Kept;
 use crate::record::Record;
 use crate::walk::{self, Walked};
@@ -43,7 +44,7 @@ pub fn path(record: &mut Record, call: &Call, fd: i32, source: u64, kept: Option
     let at_exit = record.push_user_str(source)?;
     let (asked, at_enter) = compare(record, kept, at_exit)?;
     let mut place = PlaceFixed { asked: asked.unwrap_or_default(), at_enter, base: Span::default(), base_flags: 0, fd };
-    if let Some(base) = base_of(record, call, fd, asked)? {
+    if let Some(base) = base_of(record, call.task, fd, asked)? {
         place.base = base.span;
         place.base_flags = base.flags;
     }
@@ -52,7 +53,7 @@ pub fn path(record: &mut Record, call: &Call, fd: i32, source: u64, kept: Option
 
 /// The directory a path is relative to; `None` for an absolute or unreadable path, or a bad descriptor.
 #[inline(always)]
-pub fn base_of(record: &mut Record, call: &Call, dirfd: i32, asked: Option<Span>) -> Result<Option<Walked>, ProbeError> {
+pub fn base_of(record: &mut Record, task: Task, dirfd: i32, asked: Option<Span>) -> Result<Option<Walked>, ProbeError> {
     let Some(asked) = asked else { return Ok(None) };
     let Ok(at) = at_most(asked.offset as usize, RECORD_MAX - 1) else { return Ok(None) };
     // SAFETY: `at` was just bounded by the size of the scratch.
@@ -60,9 +61,9 @@ pub fn base_of(record: &mut Record, call: &Call, dirfd: i32, asked: Option<Span>
         return Ok(None);
     }
     if dirfd == AT_FDCWD {
-        return walk::working_directory(record, call.task).map(Some);
+        return walk::working_directory(record, task).map(Some);
     }
-    match call.task.file(dirfd) {
+    match task.file(dirfd) {
         Ok(file) => walk::file_path(record, file).map(Some),
         Err(_) => Ok(None),
     }

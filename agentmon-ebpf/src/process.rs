@@ -133,6 +133,7 @@ fn exit(task: Task) -> Result<(), ProbeError> {
         return Ok(());
     }
     scope::set_agent(tgid, 0)?;
+    scope::remember_ended(task, agent)?;
     let mut record = Record::new::<ExitFixed>(task, agent, kind::EXIT, 0)?;
     record.fixed::<ExitFixed>().status = task.exit_status()?;
     record.submit()

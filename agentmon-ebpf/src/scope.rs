@@ -5,7 +5,7 @@
 
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Task, file_id, load, offset, read};
-use crate::maps::{AM_CGROUPS, AM_FORGET, AM_MEMBERS, MEMBERS_PER_PAGE};
+use crate::maps::{AM_CGROUPS, AM_ENDED, AM_FORGET, AM_MEMBERS, AM_MONITOR, Ended, MEMBERS_PER_PAGE};
 use crate::record::Record;
 use crate::walk;
 use agentmon_common::record::{CgroupFixed, ExecFixed, Span, kind};
@@ -28,6 +28,21 @@ pub fn set_agent(tgid: u32, agent: u32) -> Result<(), ProbeError> {
     // SAFETY: as in `agent_of`; an entry is written only by the hooks of its own process's life.
     unsafe { (*page)[tgid as usize % MEMBERS_PER_PAGE] = agent as u16 };
     Ok(())
+}
+
+/// Keeps whose a process was for the rest of its end.
+#[inline(always)]
+pub fn remember_ended(task: Task, agent: u32) -> Result<(), ProbeError> {
+    let ended = Ended { start_ns: task.start_ns()?, agent: u64::from(agent) };
+    AM_ENDED.insert(task.tgid()?, ended, 0).map_err(|_| ProbeError::MapFull)
+}
+
+/// The agent a process belonged to that is just ending; 0 when to none.
+#[inline(always)]
+pub fn agent_of_ended(task: Task) -> Result<u32, ProbeError> {
+    // SAFETY: the values are words; an entry is replaced whole.
+    let Some(ended) = (unsafe { AM_ENDED.get(task.tgid()?) }) else { return Ok(0) };
+    Ok(if ended.start_ns == task.start_ns()? { ended.agent as u32 } else { 0 })
 }
 
 /// The agent whose cgroup this is; 0 when nobody's.
@@ -130,8 +145,16 @@ pub fn report(kind: u16, task: Task, agent: u32, to_cgroup_id: u64, mover_tgid: 
 pub extern "C" fn am_tasks(ctx: *mut c_void) -> i32 {
     // SAFETY: the second word of the context is the task, null at the end of the iteration.
     let task = Task(unsafe { ctx.cast::<*const u8>().add(1).read_volatile() });
-    let result = if task.0.is_null() { Ok(()) } else { seen(task) };
+    let result = if task.0.is_null() { introduce() } else { seen(task) };
     finish(&Iteration(ctx), probe::TASKS, result)
+}
+
+/// The end of the iteration: who reads it is the daemon, whose number in the initial pid namespace it may not know itself.
+fn introduce() -> Result<(), ProbeError> {
+    let monitor = AM_MONITOR.get_ptr_mut(0).ok_or(ProbeError::MapFull)?;
+    // SAFETY: a map value; only the iterator writes it, a whole word.
+    unsafe { monitor.write_volatile(Task::current().tgid()?) };
+    Ok(())
 }
 
 fn seen(task: Task) -> Result<(), ProbeError> {

@@ -3,6 +3,7 @@
 //! Makes the fixtures under `tests/fixtures/btf` (by the program `btf-excerpt`), so that offsets are tested against
 //! kernels that are not running. An excerpt is valid BTF. Not for: reading BTF in the daemon (`agentmon::sensor::btf`).
 
+use agentmon_common::offsets::Member;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const HEADER_BYTES: usize = 24;
@@ -33,11 +34,11 @@ fn members<'a>(ty: &'a Type<'_>) -> impl Iterator<Item = [u32; 3]> + 'a {
     ty.extra.chunks_exact(12).map(|member| [word(member, 0), word(member, 4), word(member, 8)])
 }
 
-/// Writes the excerpt with the structures `wanted`: pairs of structure and dotted member path.
+/// Writes the excerpt with the structures of the members `wanted`; optional ones that the kernel lacks are left out.
 ///
 /// # Errors
-/// Says what is not as BTF is laid out.
-pub fn excerpt(blob: &[u8], wanted: &[(&str, &str)]) -> Result<Vec<u8>, String> {
+/// Says what is not as BTF is laid out, or which other member is missing.
+pub fn excerpt(blob: &[u8], wanted: &[Member]) -> Result<Vec<u8>, String> {
     let (types, strings) = parse(blob)?;
     let mut by_name: HashMap<&[u8], u32> = HashMap::new();
     for (id, ty) in (1..).zip(&types) {
@@ -46,9 +47,14 @@ pub fn excerpt(blob: &[u8], wanted: &[(&str, &str)]) -> Result<Vec<u8>, String> 
         }
     }
     let mut keep = BTreeSet::new();
-    for (of, path) in wanted {
-        let id = *by_name.get(of.as_bytes()).ok_or_else(|| format!("no struct {of}"))?;
-        follow(&types, strings, id, path, &mut keep)?;
+    for Member { of, path, optional, .. } in wanted {
+        let mut of_member = BTreeSet::new();
+        let id = by_name.get(of.as_bytes()).ok_or_else(|| format!("no struct {of}"));
+        match id.and_then(|id| follow(&types, strings, *id, path, &mut of_member)) {
+            Ok(()) => keep.append(&mut of_member),
+            Err(_) if *optional => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(write(&types, strings, &keep))
 }

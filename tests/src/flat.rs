@@ -3,8 +3,8 @@
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
 use agentmon::event::{
-    Address, Call, Cgroup, Change, Detail, Event, Exec, FileId, Fork, Identity, Kind, NetworkChange, Open, Path, Socket, Target, Unlink,
-    flags,
+    Address, Call, Cgroup, Change, Detail, Event, Exec, FileId, Fork, Identity, Kind, NetworkChange, Open, Path, Signal, Socket, Target,
+    Unlink, Uring, flags,
 };
 use serde_json::{Map, Value};
 
@@ -36,6 +36,7 @@ pub fn flatten(event: &Event) -> Map<String, Value> {
         ("unreadable", flags::UNREADABLE),
         ("changed", flags::CHANGED),
         ("truncated", flags::TRUNCATED),
+        ("submitted", flags::SUBMITTED),
     ] {
         put(name, event.has(flag).into());
     }
@@ -54,6 +55,8 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Unlink(it) => unlink(it, put),
         Detail::Identity(it) => identity(it, put),
         Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
+        Detail::Signal(it) => signal(it, put),
+        Detail::Uring(it) => uring(it, put),
         Detail::Call(it) => call(it, put),
     }
 }
@@ -100,6 +103,35 @@ fn open(open: &Open, put: &mut impl FnMut(&str, Value)) {
     put("open_flags", open.open_flags.into());
     put("create_mode", open.create_mode.into());
     put("created", open.created.into());
+}
+
+fn uring(uring: &Uring, put: &mut impl FnMut(&str, Value)) {
+    put("opcode", uring.opcode.into());
+    put("fd", uring.fd.into());
+    target("", &uring.target, put);
+    if let Some(second) = &uring.second {
+        target("to_", second, put);
+    }
+    put("ino", uring.file.ino.into());
+    put("text", uring.text.as_ref().map_or(Value::Null, |text| escaped(&text.bytes)));
+    put("peer", uring.peer.as_ref().map_or(Value::Null, address));
+    put("from_kernel", uring.from_kernel.into());
+    for (name, value) in uring.args() {
+        put(&format!("arg_{name}"), value.into());
+    }
+}
+
+fn signal(signal: &Signal, put: &mut impl FnMut(&str, Value)) {
+    put("signal", signal.signal.0.into());
+    put("code", signal.code.into());
+    put("other_pid", signal.other.tgid.into());
+    put("other_start", (signal.other.start_ns / TICK_NS).into());
+    put("other_comm", escaped(signal.other_comm()));
+    put("other_agent", signal.other_agent.map_or(0, |agent| agent.0).into());
+    put("received", signal.received.into());
+    put("thread", signal.thread.into());
+    put("delivery", signal.delivery.name().into());
+    put("to_monitor", signal.to_monitor.into());
 }
 
 fn call(call: &Call, put: &mut impl FnMut(&str, Value)) {

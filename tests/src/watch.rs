@@ -50,6 +50,8 @@ impl Watch {
     #[must_use]
     pub fn idle(program: &'static str, ring_bytes: u32) -> Self {
         let (sensor, source) = Sensor::load(SensorConfig { ring_bytes, messages: false }).unwrap_or_else(|error| panic!("{error}"));
+        // A kernel that lacks some is no reason to pass its tests by seeing nothing.
+        assert!(sensor.missing().is_empty(), "refused: {:#?}", sensor.missing());
         Self { sensor, program, source: Some(source), drain: None, events: Vec::new(), group: Group::new("agent") }
     }
 

@@ -4,13 +4,13 @@
 //! `tests/fixtures/btf` is made by `btf-excerpt`; the kernel is in each file's name.
 
 use agentmon::sensor::btf::{Btf, BtfError};
-use agentmon::sensor::offsets::{OffsetsError, resolve};
+use agentmon::sensor::offsets::{OffsetsError, first_absent, resolve};
 use agentmon_common::offsets::Offsets;
 use agentmon_tests::btf_excerpt::excerpt;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 const DEBIAN_6_1: &[u8] = include_bytes!("../fixtures/btf/debian-6.1.0-56-cloud-amd64.btf");
-const DEBIAN_6_12: &[u8] = include_bytes!("../fixtures/btf/debian-6.12.113-cloud-amd64.btf");
+const DEBIAN_6_12: &[u8] = include_bytes!("../fixtures/btf/debian-6.12.117-cloud-amd64.btf");
 const LINUX_6_18: &[u8] = include_bytes!("../fixtures/btf/linux-6.18.44.btf");
 const KERNELS: [(&str, &[u8]); 3] = [("6.1", DEBIAN_6_1), ("6.12", DEBIAN_6_12), ("6.18", LINUX_6_18)];
 
@@ -29,13 +29,27 @@ fn every_member_is_found_in_every_stored_kernel() {
     }
 }
 
+/// A misspelt optional member would cost its kind of events everywhere, and nothing else would say so.
+#[test]
+fn optional_members_are_absent_only_where_the_kernel_lacks_them() {
+    // Operations that came later.
+    let lacking: [&[&str]; 3] = [&["io_ftrunc.len", "io_listen.backlog"], &[], &[]];
+    for ((kernel, blob), lacking) in KERNELS.into_iter().zip(lacking) {
+        let o = offsets(blob);
+        let all: Vec<String> = Offsets::MEMBERS.iter().map(|member| format!("{}.{}", member.of, member.path)).collect();
+        let absent: Vec<&str> = all.iter().filter(|name| first_absent(&o, &[name]).is_some()).map(String::as_str).collect();
+        assert_eq!(absent, lacking, "{kernel}");
+    }
+    assert_eq!(first_absent(&offsets(LINUX_6_18), &["task_struct.pid", "task_struct.no_such"]), Some("task_struct.no_such"));
+}
+
 /// Numbers by another reader: `bpftool btf dump file … ` of the whole BTF, members added up by hand.
 #[test]
 fn offsets_are_those_that_bpftool_shows() {
     let mut pairs = 0;
     for (blob, numbers) in [
         (DEBIAN_6_1, [2420, 2960, 3040, 24, 16, 32, 68, 248, 192, 104, 312, 128]),
-        (DEBIAN_6_12, [2436, 2960, 3040, 72, 64, 40, 12, 256, 192, 96, 368, 128]),
+        (DEBIAN_6_12, [2436, 2960, 3040, 72, 64, 40, 12, 256, 192, 96, 376, 128]),
         (LINUX_6_18, [1268, 1736, 1816, 72, 64, 32, 4, 256, 184, 96, 480, 112]),
     ] {
         let o = offsets(blob);
@@ -125,9 +139,8 @@ fn offsets_that_overflow_are_an_error() {
 
 #[test]
 fn an_excerpt_of_an_excerpt_is_the_same() {
-    let wanted: Vec<_> = Offsets::MEMBERS.iter().map(|member| (member.of, member.path)).collect();
     for (kernel, blob) in KERNELS {
-        let again = excerpt(blob, &wanted).unwrap_or_else(|error| panic!("{kernel}: {error}"));
+        let again = excerpt(blob, Offsets::MEMBERS).unwrap_or_else(|error| panic!("{kernel}: {error}"));
         assert_eq!(offsets(&again), offsets(blob));
         assert_eq!(again.len(), blob.len());
     }

@@ -4,10 +4,12 @@
 //! a log.
 
 mod rows;
+mod senders;
 mod shape;
 pub mod socketcall;
 
 pub use rows::op;
+pub use senders::{is_sender, sender_name};
 pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
 
 use rows::{ROWS, Row};

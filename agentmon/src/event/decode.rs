@@ -5,13 +5,15 @@
 
 use super::path::{from_components, join};
 use super::{
-    AgentId, Cgroup, CgroupId, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, ProcessKey, Target, Text,
-    Unlink, flags,
+    AgentId, Cgroup, CgroupId, Delivery, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, ProcessKey, Signal,
+    SignalName, Target, Text, Unlink, Uring, flags,
 };
 use agentmon_common::record::{
-    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed, PlaceFixed, Span, kind,
+    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed, PlaceFixed, SignalFixed,
+    Span, UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{self, op};
+use agentmon_common::uring;
 use bytes::Bytes;
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -88,7 +90,7 @@ pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
         comm: header.comm,
         outcome: outcome(header.ret),
         flags: header.flags | changed_peer(&detail, header.flags),
-        operation: operation(&header, kind),
+        operation: operation(&header, kind, &detail),
         slot: header.slot,
         seq: header.seq,
         lost_before: header.lost_before,
@@ -114,7 +116,14 @@ fn outcome(ret: i64) -> Outcome {
     Outcome(if interrupted { -INTERRUPTED } else { ret })
 }
 
-fn operation(header: &Header, kind: Kind) -> &'static str {
+fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
+    if let Detail::Uring(request) = detail {
+        return uring::named(request.opcode).map_or(kind.name(), |(name, _)| name);
+    }
+    if kind == Kind::Signal {
+        // Whatever else the sender was about when the kernel sent it says nothing about the signal.
+        return syscalls::sender_name(header.flags & flags::COMPAT != 0, header.syscall).unwrap_or(kind.name());
+    }
     match op_of(header) {
         op::NONE => kind.name(),
         op => syscalls::NAMES[usize::from(op)],
@@ -151,6 +160,8 @@ impl Record<'_> {
             Kind::Identity => Detail::Identity(self.identity()?),
             Kind::CgroupLeave => Detail::CgroupLeave(self.cgroup()?),
             Kind::CgroupJoin => Detail::CgroupJoin(self.cgroup()?),
+            Kind::IoUring if self.header.flags & flags::SUBMITTED != 0 => Detail::Uring(self.uring()?),
+            Kind::Signal => Detail::Signal(self.signal()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }
@@ -253,6 +264,46 @@ impl Record<'_> {
             gids: fixed.gids,
             cap_effective: fixed.cap_effective,
             cap_permitted: fixed.cap_permitted,
+        })
+    }
+
+    fn uring(&self) -> Result<Uring, DecodeError> {
+        let fixed: UringFixed = self.fixed()?;
+        let opcode = u8::try_from(fixed.opcode).ok().filter(|opcode| uring::named(*opcode).is_some());
+        let target = if fixed.path == Span::default() {
+            self.target(&fixed.first)?
+        } else {
+            Target { path: self.path(fixed.path, fixed.file.path_flags)?, ..Target::default() }
+        };
+        let second = self.target(&fixed.second)?;
+        let text = self.text(fixed.text)?;
+        let address = self.text(fixed.address)?;
+        Ok(Uring {
+            opcode: opcode.ok_or(DecodeError::Value("io_uring opcode"))?,
+            args: fixed.args,
+            fd: fixed.first.fd,
+            file: file(fixed.file),
+            target,
+            second: (second != Target::default()).then_some(second),
+            text: (!text.is_empty()).then_some(text),
+            from_kernel: fixed.address_is_users == 0,
+            peer: (!address.is_empty()).then(|| socket::address(address)),
+        })
+    }
+
+    fn signal(&self) -> Result<Signal, DecodeError> {
+        let fixed: SignalFixed = self.fixed()?;
+        let has = |bit| fixed.bits & bit != 0;
+        Ok(Signal {
+            signal: SignalName(fixed.signal),
+            code: fixed.code,
+            other: ProcessKey { tgid: fixed.other_tgid, start_ns: fixed.other_start_ns },
+            other_comm: fixed.other_comm,
+            other_agent: (fixed.other_agent != 0).then_some(AgentId(fixed.other_agent)),
+            received: has(signal_bits::RECEIVED),
+            thread: (!has(signal_bits::GROUP)).then_some(fixed.target_tid),
+            delivery: Delivery::from_number(fixed.result).ok_or(DecodeError::Value("result of a signal"))?,
+            to_monitor: has(signal_bits::TO_MONITOR),
         })
     }
 

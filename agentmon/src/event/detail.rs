@@ -2,7 +2,7 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Call, CgroupId, NetworkChange, ProcessKey, Socket};
+use super::{Call, CgroupId, NetworkChange, ProcessKey, Signal, Socket, Uring};
 use bytes::Bytes;
 
 /// What is particular to a kind of event.
@@ -30,6 +30,10 @@ pub enum Detail {
     CgroupJoin(Cgroup),
     /// [`Kind::ProcessSeen`].
     ProcessSeen(Exec),
+    /// [`Kind::Signal`].
+    Signal(Signal),
+    /// A request to a ring, of [`Kind::IoUring`](super::Kind::IoUring).
+    Uring(Uring),
     /// Every kind that is told by its arguments; see [`Call::kind`].
     Call(Call),
 }

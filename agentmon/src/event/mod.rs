@@ -9,13 +9,17 @@ mod detail;
 pub mod errno;
 mod netlink;
 pub mod path;
+mod signal;
 mod socket;
+mod uring;
 
 pub use agentmon_common::record::{flags, path_flags};
 pub use call::{Argument, Call, Target};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
 pub use netlink::{Change, NetworkChange};
+pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
+pub use uring::Uring;
 
 /// Identity of a process for the life of the host: a pid is used again, this pair is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +98,8 @@ pub enum Kind {
     System = agentmon_common::record::kind::SYSTEM,
     /// An io_uring was set up, or asked for something.
     IoUring = agentmon_common::record::kind::IO_URING,
+    /// A signal was sent to another process.
+    Signal = agentmon_common::record::kind::SIGNAL,
     /// A socket was given its local address.
     Bind = agentmon_common::record::kind::BIND,
     /// A socket waits for connections.
@@ -110,7 +116,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -139,6 +145,7 @@ impl Kind {
         Self::Bpf,
         Self::System,
         Self::IoUring,
+        Self::Signal,
         Self::Bind,
         Self::Listen,
         Self::Accept,
@@ -185,6 +192,7 @@ impl Kind {
             Self::Bpf => "bpf",
             Self::System => "system",
             Self::IoUring => "io_uring",
+            Self::Signal => "signal",
             Self::Bind => "bind",
             Self::Listen => "listen",
             Self::Accept => "accept",
@@ -272,6 +280,8 @@ impl Event {
             Detail::CgroupLeave(_) => Kind::CgroupLeave,
             Detail::CgroupJoin(_) => Kind::CgroupJoin,
             Detail::ProcessSeen(_) => Kind::ProcessSeen,
+            Detail::Signal(_) => Kind::Signal,
+            Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }
     }

@@ -5,7 +5,7 @@
 
 use super::entry::MatchView;
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
-use super::{call_class, file_class, network_class, process_class, security, text};
+use super::{call_class, file_class, network_class, process_class, security, text, uring_class};
 use crate::event::{Detail, WallClock};
 use crate::process::{Agent, Operation};
 use std::fmt::Write;
@@ -199,6 +199,7 @@ impl Format {
             Detail::Socket(socket) => network_class::class(event, socket),
             Detail::Netlink(_) => network_class::change(),
             Detail::Call(call) => call_class::class(call),
+            Detail::Uring(uring) => uring_class::class(uring),
             _ => process_class::class(event),
         };
         line.head(&Head {
@@ -219,6 +220,7 @@ impl Format {
             Detail::Socket(socket) => network_class::body(&mut line, op, socket),
             Detail::Netlink(_) => call_class::kernel(&mut line, op),
             Detail::Call(call) => call_class::body(&mut line, op, call),
+            Detail::Uring(uring) => uring_class::body(&mut line, op, uring),
             _ => process_class::body(&mut line, op, &self.spaced),
         }
         line.json.object("unmapped");
@@ -228,6 +230,7 @@ impl Format {
             Detail::Socket(socket) => network_class::unmapped(&mut line, socket),
             Detail::Netlink(netlink) => network_class::changed(&mut line, netlink),
             Detail::Call(call) => call_class::unmapped(&mut line, call),
+            Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
             _ => process_class::unmapped(&mut line, op),
         }
         process_class::thread(&mut line, op);

@@ -201,12 +201,13 @@ impl<'o, 'e> Line<'o, 'e> {
 }
 
 /// Names of the bits of [`flags`], in `unmapped.flags`.
-const FLAG_NAMES: [(u16, &str); 5] = [
+const FLAG_NAMES: [(u16, &str); 6] = [
     (flags::COMPAT, "compat32"),
     (flags::READ_AT_EXIT, "read_at_exit"),
     (flags::UNREADABLE, "unreadable"),
     (flags::CHANGED, "changed"),
     (flags::TRUNCATED, "truncated"),
+    (flags::SUBMITTED, "submitted"),
 ];
 
 /// The last component of a path; the whole of it when there is none.

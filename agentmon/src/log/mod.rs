@@ -15,6 +15,7 @@ mod process_class;
 mod records;
 mod security;
 pub mod text;
+mod uring_class;
 mod writer;
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, socket: &'e 
     line.json.close();
 }
 
-fn endpoint<'e>(line: &mut Line<'_, 'e>, key: &str, field: &'static str, address: &'e Address) {
+pub(super) fn endpoint<'e>(line: &mut Line<'_, 'e>, key: &str, field: &'static str, address: &'e Address) {
     line.json.object(key);
     match address {
         Address::Inet(address) => inet(line, *address),

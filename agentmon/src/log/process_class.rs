@@ -5,7 +5,7 @@
 
 use super::format::Class;
 use super::line::{Line, basename};
-use crate::event::{Cgroup, Detail, Event, Exec, FileId, Identity, ProcessKey};
+use crate::event::{Cgroup, Detail, Event, Exec, FileId, Identity, ProcessKey, Signal, SignalName};
 use crate::process::{Operation, Process};
 
 /// Bytes of a thread name the kernel keeps.
@@ -18,6 +18,9 @@ pub(super) fn class(event: &Event) -> Class {
         Detail::CgroupLeave(_) => (99, Some("Cgroup Leave"), false),
         Detail::CgroupJoin(_) => (99, Some("Cgroup Join"), false),
         Detail::ProcessSeen(_) => (99, Some("Process Seen"), true),
+        // Others may be caught, or mean something else to the target.
+        Detail::Signal(signal) if matches!(signal.signal, SignalName::KILL | SignalName::TERM) => (2, None, false),
+        Detail::Signal(_) => (99, Some("Signal"), false),
         Detail::Exec(_) => (1, None, true),
         _ => (1, None, false),
     };
@@ -53,7 +56,8 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, spaced: &[u8
         }
         Detail::Identity(after) => changed(line, op, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => moved(line, op, cgroup),
-        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) => {}
+        Detail::Signal(signal) => signalled(line, op, signal),
+        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) | Detail::Uring(_) => {}
     }
 }
 
@@ -132,6 +136,29 @@ fn changed<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, after: &Identity) {
     line.json.number("egid", after.gids[1]);
     user(line, after.uids[0]);
     line.json.close();
+}
+
+/// The actor is who sent it, `process` who got it.
+fn signalled<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, signal: &'e Signal) {
+    if signal.received {
+        line.json.object("actor");
+        line.json.object("process");
+        other(line, signal);
+        line.json.raw("}}");
+        line.json.object("process");
+        described(line, op.process, op.process.image.as_deref());
+    } else {
+        actor(line, op);
+        line.json.object("process");
+        other(line, signal);
+    }
+    line.json.close();
+}
+
+/// A process that may be no agent's: how many programs it executed is not known, so that it has no `uid`.
+fn other<'e>(line: &mut Line<'_, 'e>, signal: &'e Signal) {
+    line.json.number("pid", signal.other.tgid);
+    line.untrusted("name", "name", signal.other_comm(), signal.other_comm().len());
 }
 
 fn moved<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, cgroup: &Cgroup) {
@@ -231,7 +258,29 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
             }
             line.json.boolean("born", cgroup.born);
         }
-        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) => {}
+        Detail::Signal(signal) => signal_facts(line, signal),
+        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) | Detail::Uring(_) => {}
+    }
+}
+
+fn signal_facts(line: &mut Line<'_, '_>, signal: &Signal) {
+    line.json.plain("signal", signal.signal);
+    match signal.code_name() {
+        Some(name) => line.json.word("code", name),
+        None => line.json.plain("code", signal.code),
+    }
+    line.json.word("result", signal.delivery.name());
+    if let Some(thread) = signal.thread {
+        line.json.number("target_tid", thread);
+    }
+    line.json.number("other_start_ns", signal.other.start_ns);
+    if signal.received {
+        line.json.boolean("from_outside", true);
+    } else {
+        line.json.boolean("target_in_agent", signal.other_agent.is_some());
+    }
+    if signal.to_monitor {
+        line.json.boolean("target_is_monitor", true);
     }
 }
 

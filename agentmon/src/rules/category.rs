@@ -2,7 +2,8 @@
 //!
 //! Routing is strict: a rule sees events of its category only, and by default successful ones only.
 
-use crate::event::{Address, Detail, Event, Kind, Open, Socket};
+use crate::event::{Address, Detail, Event, Kind, Open, Socket, Uring};
+use agentmon_common::uring::opcode;
 
 /// `-EINPROGRESS`: a connection that is under way.
 const IN_PROGRESS: i64 = -115;
@@ -49,7 +50,7 @@ pub enum Category {
     BpfSyscall,
     /// A setting of the whole system was changed by a system call of its own.
     SystemSetting,
-    /// An io_uring was set up.
+    /// An io_uring was set up, or asked for something.
     IoUring,
     /// A socket was given its local address, or waits for connections.
     NetworkBind,
@@ -57,11 +58,13 @@ pub enum Category {
     SocketCreate,
     /// The network's own settings were changed, by a netlink message or a firewall's socket option.
     Netlink,
+    /// A signal was sent to another process.
+    ProcessSignal,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -84,6 +87,7 @@ impl Category {
         Self::NetworkBind,
         Self::SocketCreate,
         Self::Netlink,
+        Self::ProcessSignal,
     ];
 
     /// Its name in a rule.
@@ -112,6 +116,7 @@ impl Category {
             Self::NetworkBind => "network_bind",
             Self::SocketCreate => "socket_create",
             Self::Netlink => "netlink",
+            Self::ProcessSignal => "process_signal",
         }
     }
 
@@ -123,36 +128,31 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 8] = [
-    "dns_query",
-    "process_signal",
-    "process_termination",
-    "process_tampering",
-    "device_access",
-    "network_flow",
-    "sysctl_write",
-    "compat_syscall",
-];
+pub(super) const NOT_YET: [&str; 7] =
+    ["dns_query", "process_termination", "process_tampering", "device_access", "network_flow", "sysctl_write", "compat_syscall"];
 
-/// The categories of one event: two at most.
+/// The categories of one event: three at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Categories {
-    list: [Option<Category>; 2],
+    list: [Option<Category>; 3],
 }
 
 impl Categories {
     /// What this event is. Forks, exits, joins and processes that were there before are nothing a rule asks for.
     pub fn of(event: &Event) -> Self {
         let succeeded = succeeded(event);
-        let one = |category| Self { list: [Some(category), None] };
+        let one = |category| Self { list: [Some(category), None, None] };
         match &event.detail {
             Detail::Exec(_) => one(Category::ProcessCreation),
-            Detail::Open(open) => Self { list: [Some(Category::FileAccess), written(open, succeeded)] },
+            Detail::Open(open) => Self { list: [Some(Category::FileAccess), written(open, succeeded), None] },
             Detail::Unlink(_) => one(Category::FileDelete),
-            Detail::Socket(socket) => Self { list: [attached(socket), None] },
+            Detail::Socket(socket) => Self { list: [attached(socket), None, None] },
             Detail::Netlink(_) => one(Category::Netlink),
             Detail::Identity(_) => one(Category::PrivilegeChange),
             Detail::CgroupLeave(_) => one(Category::CgroupChange),
+            // What an agent's process receives is not the agent's doing.
+            Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
+            Detail::Uring(uring) => Self { list: requested(uring) },
             Detail::Call(call) => Self { list: called(call.kind) },
             _ => Self::default(),
         }
@@ -165,7 +165,7 @@ impl Categories {
 
 /// What a call is. A name that a rename or link brings into being is a file event too: that it was written elsewhere first
 /// changes nothing for who reads it there.
-const fn called(kind: Kind) -> [Option<Category>; 2] {
+const fn called(kind: Kind) -> [Option<Category>; 3] {
     let (one, two) = match kind {
         Kind::Rename => (Category::FileRename, Some(Category::FileEvent)),
         Kind::Link | Kind::Symlink => (Category::FileLink, Some(Category::FileEvent)),
@@ -179,9 +179,30 @@ const fn called(kind: Kind) -> [Option<Category>; 2] {
         Kind::Bpf => (Category::BpfSyscall, None),
         Kind::System => (Category::SystemSetting, None),
         Kind::IoUring => (Category::IoUring, None),
-        _ => return [None; 2],
+        _ => return [None; 3],
     };
-    [Some(one), two]
+    [Some(one), two, None]
+}
+
+/// What a request to a ring is: a request, and what the system call would be that it stands for. Of an open only the intent
+/// is known.
+fn requested(uring: &Uring) -> [Option<Category>; 3] {
+    let (one, two) = match uring.opcode {
+        opcode::OPENAT | opcode::OPENAT2 => (Some(Category::FileAccess), intent(uring.creates(), uring.for_writing())),
+        opcode::UNLINKAT => (Some(Category::FileDelete), None),
+        opcode::RENAMEAT => (Some(Category::FileRename), Some(Category::FileEvent)),
+        opcode::LINKAT | opcode::SYMLINKAT => (Some(Category::FileLink), Some(Category::FileEvent)),
+        opcode::MKDIRAT => (Some(Category::FileEvent), None),
+        opcode::FTRUNCATE | opcode::FALLOCATE => (Some(Category::FileChange), None),
+        opcode::SETXATTR | opcode::FSETXATTR => (Some(Category::PermissionChange), None),
+        opcode::CONNECT => match &uring.peer {
+            Some(Address::Inet(_)) => (Some(Category::NetworkConnection), None),
+            Some(Address::UnixPath(_) | Address::UnixAbstract(_)) => (Some(Category::UnixConnect), None),
+            _ => (None, None),
+        },
+        _ => (None, None),
+    };
+    [Some(Category::IoUring), one, two]
 }
 
 /// What was done with a socket. A send to a destination is a connection to whoever asks where data goes.
@@ -198,7 +219,11 @@ const fn attached(socket: &Socket) -> Option<Category> {
 /// Created, changed, or neither. Of a failed open only the intent is known.
 fn written(open: &Open, succeeded: bool) -> Option<Category> {
     let creates = if succeeded { open.created } else { open.open_flags & O_CREAT != 0 };
-    match (creates, open.for_writing()) {
+    intent(creates, open.for_writing())
+}
+
+const fn intent(creates: bool, writes: bool) -> Option<Category> {
+    match (creates, writes) {
         (true, _) => Some(Category::FileEvent),
         (false, true) => Some(Category::FileChange),
         (false, false) => None,

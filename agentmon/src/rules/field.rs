@@ -45,6 +45,7 @@ const FILE: &[Category] = &[
     Category::Mount,
     Category::DriverLoad,
     Category::SystemSetting,
+    Category::IoUring,
 ];
 const OPEN: &[Category] = &[Category::FileEvent, Category::FileAccess, Category::FileChange];
 const DELETE: &[Category] = &[Category::FileDelete];
@@ -58,10 +59,11 @@ const NETLINK: &[Category] = &[Category::Netlink];
 const PRIVILEGE: &[Category] = &[Category::PrivilegeChange];
 const CGROUP: &[Category] = &[Category::CgroupChange];
 /// Where one name leads to another.
-const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount];
+const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount, Category::IoUring];
 const PERMISSION: &[Category] = &[Category::PermissionChange];
 const MADE: &[Category] = &[Category::PermissionChange, Category::FileEvent];
-const ACCESS: &[Category] = &[Category::ProcessAccess, Category::BpfSyscall];
+const ACCESS: &[Category] = &[Category::ProcessAccess, Category::BpfSyscall, Category::ProcessSignal];
+const SIGNAL: &[Category] = &[Category::ProcessSignal];
 /// Calls with flags, commands or requests.
 const CALLED: &[Category] = &[
     Category::FileRename,
@@ -76,6 +78,7 @@ const CALLED: &[Category] = &[
     Category::SystemSetting,
     Category::IoUring,
 ];
+const URING: &[Category] = &[Category::IoUring];
 const MOUNT: &[Category] = &[Category::Mount];
 const NAMED: &[Category] = &[Category::DriverLoad, Category::SystemSetting];
 
@@ -106,7 +109,7 @@ fields! {
     SessionId in EVERY;
     /// The system call.
     Syscall in EVERY;
-    /// `success`, or the error's name.
+    /// `success`, or the error's name; `submitted` of what was handed over to an io_uring.
     Outcome in EVERY;
     /// The thread's name: the agent's to choose.
     Comm in EVERY;
@@ -141,8 +144,18 @@ fields! {
     FileFlags in PERMISSION;
     /// Type of a file system: `tmpfs`, `overlay`.
     FilesystemType in MOUNT;
-    /// Process id of who was reached into, as the caller's namespace counts.
+    /// Process id of who was reached into, as the caller's namespace counts; of a signal's target, as the host counts.
     TargetProcessId in ACCESS;
+    /// Name of the signal: `SIGKILL`, `SIGRTMIN+2`.
+    Signal in SIGNAL;
+    /// Who says that it was sent: `SI_USER`, `SI_QUEUE`, `SI_TKILL`, `SI_KERNEL`, or a number.
+    SignalCode in SIGNAL;
+    /// Whether the target is a process of an agent.
+    TargetInAgent in SIGNAL;
+    /// Whether the target is this monitor.
+    TargetIsMonitor in SIGNAL;
+    /// Name of the target's thread: its own to choose.
+    TargetComm in SIGNAL;
     /// The call's flags, hexadecimal: `0x2`.
     Flags in CALLED;
     /// The call's request, command or resource, hexadecimal.
@@ -153,6 +166,8 @@ fields! {
     TargetType in OPEN;
     /// Whether the open asked to write.
     ForWriting in OPEN;
+    /// What an io_uring was asked for: `unlinkat`, `openat2`, `connect`; absent when one was set up.
+    Opcode in URING;
     /// Whether a directory was to be removed.
     Directory in DELETE;
     /// The peer's address; of a connection that came in, the local one. IPv4-mapped IPv6 addresses are shown as IPv4.

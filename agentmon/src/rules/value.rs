@@ -3,8 +3,9 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Address, Call, Detail, Exec, Kind, NetworkChange, Path, PathTrust, Socket, Unlink, flags};
+use crate::event::{Address, Call, Detail, Exec, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags};
 use crate::process::Operation;
+use agentmon_common::uring::opcode;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -124,6 +125,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::AgentName => Some(Value::Bytes(operation.agent.name.as_bytes())),
         Field::SessionId => Some(Value::Bytes(operation.agent.session.as_bytes())),
         Field::Syscall => word(event.operation),
+        Field::Outcome if event.has(flags::SUBMITTED) => word("submitted"),
         Field::Outcome => word(event.outcome.error_name().unwrap_or("success")),
         Field::Comm => some(event.comm()),
         Field::EventKind => word(event.kind().name()),
@@ -162,12 +164,56 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             Field::CapEffective => short(format_args!("{:016x}", identity.cap_effective)),
             _ => None,
         },
+        Detail::Uring(uring) => requested(field, uring, event.operation),
+        Detail::Signal(signal) => signalled(field, signal),
         Detail::Call(call) => called(field, call),
         Detail::CgroupLeave(cgroup) => match field {
             Field::ToCgroup => some(&cgroup.path.bytes),
             Field::Born => truth(cgroup.born),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`).
+const AT_REMOVEDIR: u64 = 0x200;
+
+fn requested<'a>(field: Field, uring: &'a Uring, operation: &'static str) -> Option<Value<'a>> {
+    let (from, to) = match &uring.second {
+        Some(second) => (Some(&uring.target), second),
+        None => (None, &uring.target),
+    };
+    let text = || uring.text.as_ref().and_then(|text| some(&text.bytes));
+    match (field, &uring.peer) {
+        (Field::Opcode, _) => word(operation.strip_prefix("io_uring_").unwrap_or(operation)),
+        (Field::TargetFilename, _) => some(&to.path.bytes),
+        (Field::SourceFilename, _) if uring.opcode == opcode::SYMLINKAT => text(),
+        (Field::SourceFilename, _) => some(&from?.path.bytes),
+        (Field::TargetType, _) => word(file_type(uring.file.mode)?),
+        (Field::ForWriting, _) => truth(uring.for_writing()),
+        (Field::Directory, _) => truth(uring.arg("flags")? & AT_REMOVEDIR != 0),
+        (Field::AttributeName, _) => text(),
+        (Field::Mode, _) => short(format_args!("{:04o}", uring.arg("mode")? & 0o7777)),
+        (Field::Flags, _) => short(format_args!("{:#x}", uring.arg("flags")? & 0xffff_ffff)),
+        (Field::Request, _) => short(format_args!("{:#x}", uring.arg("command")?)),
+        (Field::DestinationIp, Some(Address::Inet(peer))) => short(peer.ip().to_canonical()),
+        (Field::DestinationPort, Some(Address::Inet(peer))) => short(peer.port()),
+        (Field::Initiated, Some(Address::Inet(_))) => truth(true),
+        (Field::TargetSocket, Some(Address::UnixPath(path))) => some(&path.bytes),
+        (Field::TargetSocket, Some(Address::UnixAbstract(name))) => Some(abstract_name(&name.bytes)),
+        _ => None,
+    }
+}
+
+fn signalled(field: Field, signal: &Signal) -> Option<Value<'_>> {
+    match field {
+        Field::Signal => short(signal.signal),
+        Field::SignalCode => signal.code_name().map_or_else(|| short(signal.code), word),
+        Field::TargetProcessId => short(signal.other.tgid),
+        Field::TargetInAgent => truth(signal.other_agent.is_some()),
+        Field::TargetIsMonitor => truth(signal.to_monitor),
+        Field::TargetComm => some(signal.other_comm()),
         _ => None,
     }
 }

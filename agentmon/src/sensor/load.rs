@@ -5,7 +5,7 @@
 use super::btf::{Btf, BtfError, KERNEL_BTF};
 use super::offsets::{self, OffsetsError};
 use super::probe_log::{self, ToTracing};
-use super::programs::{Hook, PROBES, Presence, Probe};
+use super::programs::{Hook, Need, PROBES, Presence, Probe};
 use super::refusal::program_error;
 use super::ring::RecordSource;
 use super::stats::KernelStats;
@@ -175,6 +175,15 @@ impl Members {
     }
 }
 
+/// A program that this kernel refused and that the monitor can do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name.
+    pub program: &'static str,
+    /// What the kernel lacks, or what it said, the verifier's log included.
+    pub why: String,
+}
+
 /// The loaded probes. Dropping it detaches them.
 pub struct Sensor {
     pub(super) ebpf: Ebpf,
@@ -185,6 +194,8 @@ pub struct Sensor {
     stats: PerCpuArray<MapData, PodStats>,
     /// Links of the probes that are attached only while an agent is watched.
     pair: Vec<(&'static str, BtfTracePointLinkId)>,
+    /// Programs that this kernel refused and that the monitor can do without.
+    missing: Vec<Missing>,
     always: usize,
     /// Agents that are watched; their cgroups may be gone while members live on.
     watched: Vec<AgentId>,
@@ -220,28 +231,65 @@ impl Sensor {
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             ebpf,
             pair: Vec::new(),
+            missing: Vec::new(),
             always: 0,
             watched: Vec::new(),
             messages,
         };
-        sensor.load_programs()?;
+        sensor.load_programs(&offsets)?;
         Ok((sensor, source))
     }
 
-    fn load_programs(&mut self) -> Result<(), SensorError> {
+    fn load_programs(&mut self, offsets: &Offsets) -> Result<(), SensorError> {
         let btf = aya::Btf::from_sys_fs().map_err(EbpfError::BtfError)?;
         for probe in &PROBES {
-            match probe.hook {
-                Hook::Tracepoint(hook) => tracepoint(&mut self.ebpf, probe.program)?.load(hook, &btf),
-                Hook::Iterator(kind) => iterator(&mut self.ebpf, probe.program)?.load(kind, &btf),
+            if let Need::May(members) = probe.need
+                && let Some(absent) = offsets::first_absent(offsets, members)
+            {
+                self.do_without(probe, format!("this kernel has no {absent}"));
+                continue;
             }
-            .map_err(program_error("load", probe.program))?;
+            if let Err(error) = self.load_program(probe, &btf) {
+                self.excuse(probe, error)?;
+            }
         }
         for probe in PROBES.iter().filter(|probe| probe.presence == Presence::Always) {
             self.attach(probe)?;
             self.always += 1;
         }
         Ok(())
+    }
+
+    fn load_program(&mut self, probe: &Probe, btf: &aya::Btf) -> Result<(), SensorError> {
+        let mut loaded = Ok(());
+        match probe.hook {
+            Hook::Tracepoint(names) => {
+                let program = tracepoint(&mut self.ebpf, probe.program)?;
+                for name in names {
+                    loaded = program.load(name, btf);
+                    if loaded.is_ok() {
+                        break;
+                    }
+                }
+            }
+            Hook::Iterator(kind) => loaded = iterator(&mut self.ebpf, probe.program)?.load(kind, btf),
+        }
+        loaded.map_err(program_error("load", probe.program))
+    }
+
+    /// An error that costs only the kinds of events of this probe is said, and is none.
+    fn excuse(&mut self, probe: &Probe, error: SensorError) -> Result<(), SensorError> {
+        if probe.need == Need::Must {
+            return Err(error);
+        }
+        self.do_without(probe, error.to_string());
+        Ok(())
+    }
+
+    fn do_without(&mut self, probe: &Probe, why: String) {
+        // Without the verifier's log, which has thousands of lines.
+        tracing::warn!("{}: {}", probe.without, why.lines().next().unwrap_or_default());
+        self.missing.push(Missing { program: probe.program, why });
     }
 
     fn attach(&mut self, probe: &Probe) -> Result<BtfTracePointLinkId, SensorError> {
@@ -307,8 +355,13 @@ impl Sensor {
             return Ok(());
         }
         for probe in PROBES.iter().filter(|probe| probe.presence == Presence::WhileWatching) {
-            let link = self.attach(probe)?;
-            self.pair.push((probe.program, link));
+            if self.missing.iter().any(|missing| missing.program == probe.program) {
+                continue;
+            }
+            match self.attach(probe) {
+                Ok(link) => self.pair.push((probe.program, link)),
+                Err(error) => self.excuse(probe, error)?,
+            }
         }
         Ok(())
     }
@@ -358,12 +411,18 @@ impl Sensor {
         Ok(sum)
     }
 
-    /// Probes attached now, and how many should be.
+    /// Probes attached now, and how many should be. Those that this kernel refused should.
     #[must_use]
     pub fn attached(&self) -> (usize, usize) {
         let wanted = |presence| PROBES.iter().filter(|probe| probe.presence == presence).count();
         let pair = if self.pair.is_empty() { 0 } else { wanted(Presence::WhileWatching) };
         (self.always + self.pair.len(), wanted(Presence::Always) + pair)
+    }
+
+    /// Programs that this kernel refused and that the monitor does without.
+    #[must_use]
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// Hands waiting messages of the probes to `tracing`.

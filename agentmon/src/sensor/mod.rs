@@ -13,4 +13,4 @@ pub mod ring;
 pub mod run_time;
 pub mod stats;
 
-pub use load::{Members, Sensor, SensorConfig, SensorError, check_capabilities};
+pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};

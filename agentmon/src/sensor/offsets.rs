@@ -22,6 +22,17 @@ fn list(errors: &[BtfError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The first of these members (`structure.member`) that the kernel does not have.
+#[must_use]
+pub fn first_absent<'m>(offsets: &Offsets, members: &[&'m str]) -> Option<&'m str> {
+    let words = offsets.as_bytes();
+    let is_present = |name: &str| {
+        let member = Offsets::MEMBERS.iter().find(|member| name.split_once('.') == Some((member.of, member.path)));
+        member.is_some_and(|member| words.get(4 * member.index..4 * member.index + 4).is_some_and(|word| word != ABSENT.as_bytes()))
+    };
+    members.iter().copied().find(|name| !is_present(name))
+}
+
 /// Looks every member up. Optional ones that the kernel lacks are [`ABSENT`].
 ///
 /// # Errors

@@ -8,8 +8,8 @@ use agentmon_common::stats::probe;
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// BTF tracepoint of this name.
-    Tracepoint(&'static str),
+    /// BTF tracepoint of the first of these names that the kernel has.
+    Tracepoint(&'static [&'static str]),
     /// BPF iterator over this kind of object; runs when read.
     Iterator(&'static str),
 }
@@ -25,6 +25,16 @@ pub enum Presence {
     OnWatch,
 }
 
+/// Whether the monitor starts without a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It does not.
+    Must,
+    /// It does, without the kinds of events that the program makes, and says so. The program cannot do without these
+    /// members, as `structure.member`.
+    May(&'static [&'static str]),
+}
+
 /// Where the events of a kind come from, and what that cannot see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -35,7 +45,7 @@ pub struct Source {
 }
 
 const CALLS: &str = "tp_btf sys_exit, sys_enter";
-const BY_PATH: Source = Source { hooks: CALLS, blind_to: "the file behind a path: links in it are not followed; io_uring" };
+const BY_PATH: Source = Source { hooks: CALLS, blind_to: "the file behind a path: links in it are not followed" };
 const BY_CALL: Source = Source { hooks: CALLS, blind_to: "nothing known of" };
 
 /// The source of a kind.
@@ -48,8 +58,10 @@ pub const fn source(kind: Kind) -> Source {
         },
         Kind::Fork => Source { hooks: "tp_btf sched_process_fork", blind_to: "threads" },
         Kind::Exit => Source { hooks: "tp_btf sched_process_exit", blind_to: "nothing known of" },
-        Kind::Open => Source { hooks: CALLS, blind_to: "io_uring; descriptors received over a socket; what is read and written" },
-        Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket => Source { hooks: CALLS, blind_to: "io_uring" },
+        Kind::Open => Source { hooks: CALLS, blind_to: "descriptors received over a socket; what is read and written" },
+        Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket => {
+            Source { hooks: CALLS, blind_to: "io_uring, which `io_uring` tells" }
+        }
         Kind::Send => Source { hooks: CALLS, blind_to: "io_uring; of sendmmsg all destinations but the first" },
         Kind::Netlink => Source { hooks: CALLS, blind_to: "io_uring; write(2) on a netlink socket; pieces of a message but the first" },
         Kind::CgroupLeave | Kind::CgroupJoin => {
@@ -57,7 +69,11 @@ pub const fn source(kind: Kind) -> Source {
         }
         Kind::ProcessSeen => Source { hooks: "iter task", blind_to: "nothing known of" },
         Kind::Map => Source { hooks: CALLS, blind_to: "what is written through the mapping; i386's old mmap" },
-        Kind::IoUring => Source { hooks: CALLS, blind_to: "what is asked of a ring once it is set up" },
+        Kind::IoUring => Source {
+            hooks: "tp_btf io_uring_submit_req; setting up: sys_exit",
+            blind_to: "what comes of a request; reads and writes; files registered with the ring",
+        },
+        Kind::Signal => Source { hooks: "tp_btf signal_generate", blind_to: "signals that were refused" },
         Kind::Unlink | Kind::Rename | Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => BY_PATH,
         Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::Mount => BY_PATH,
         Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System => BY_CALL,
@@ -73,6 +89,8 @@ pub struct Probe {
     pub hook: Hook,
     /// When it is attached.
     pub presence: Presence,
+    /// Whether the monitor starts without it.
+    pub need: Need,
     /// What cannot be seen without it.
     pub without: &'static str,
 }
@@ -85,7 +103,7 @@ impl Probe {
     #[must_use]
     pub fn counter(&self) -> usize {
         let found = probe::NAMES.iter().position(|name| match self.hook {
-            Hook::Tracepoint(hook) => *name == hook,
+            Hook::Tracepoint(hooks) => hooks.contains(name),
             Hook::Iterator(kind) => name.strip_prefix("iter_") == Some(kind),
         });
         found.unwrap_or_else(|| panic!("stats::probe has no name for {}", self.program))
@@ -93,59 +111,83 @@ impl Probe {
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 9] = [
+pub const PROBES: [Probe; 11] = [
     Probe {
         program: "am_cgroup_mkdir",
-        hook: Hook::Tracepoint("cgroup_mkdir"),
+        hook: Hook::Tracepoint(&["cgroup_mkdir"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "cgroups made below an agent's are not watched",
     },
     Probe {
         program: "am_cgroup_rmdir",
-        hook: Hook::Tracepoint("cgroup_rmdir"),
+        hook: Hook::Tracepoint(&["cgroup_rmdir"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "the table of watched cgroups keeps removed ones",
     },
     Probe {
         program: "am_cgroup_attach",
-        hook: Hook::Tracepoint("cgroup_attach_task"),
+        hook: Hook::Tracepoint(&["cgroup_attach_task"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "processes that enter or leave an agent's cgroup are missed",
     },
     Probe {
         program: "am_fork",
-        hook: Hook::Tracepoint("sched_process_fork"),
+        hook: Hook::Tracepoint(&["sched_process_fork"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "children of an agent's processes are missed",
     },
     Probe {
         program: "am_exit",
-        hook: Hook::Tracepoint("sched_process_exit"),
+        hook: Hook::Tracepoint(&["sched_process_exit"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "ends of processes are missed, and a reused pid is taken for the agent's",
     },
     Probe {
         program: "am_exec",
-        hook: Hook::Tracepoint("sched_process_exec"),
+        hook: Hook::Tracepoint(&["sched_process_exec"]),
         presence: Presence::Always,
+        need: Need::Must,
         without: "programs that an agent executes are missed",
     },
     Probe {
         program: "am_sys_exit",
-        hook: Hook::Tracepoint("sys_exit"),
+        hook: Hook::Tracepoint(&["sys_exit"]),
         presence: Presence::WhileWatching,
+        need: Need::Must,
         without: "open, sockets, unlink and changes of identity are missed",
     },
     Probe {
         program: "am_sys_enter",
-        hook: Hook::Tracepoint("sys_enter"),
+        hook: Hook::Tracepoint(&["sys_enter"]),
         presence: Presence::WhileWatching,
+        need: Need::Must,
         without: "a path or address changed during its system call goes unnoticed",
+    },
+    Probe {
+        program: "am_signal",
+        hook: Hook::Tracepoint(&["signal_generate"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["kernel_siginfo.si_code"]),
+        without: "signals between processes are missed",
+    },
+    Probe {
+        program: "am_uring",
+        // The second before Linux 6.4.
+        hook: Hook::Tracepoint(&["io_uring_submit_req", "io_uring_submit_sqe"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["io_kiocb.opcode", "io_kiocb.flags", "io_kiocb.cqe.fd", "filename.name"]),
+        without: "what is asked of an io_uring is missed",
     },
     Probe {
         program: "am_tasks",
         hook: Hook::Iterator("task"),
         presence: Presence::OnWatch,
+        need: Need::Must,
         without: "processes that were there before watching began are missed once they leave the cgroup",
     },
 ];

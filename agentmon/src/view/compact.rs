@@ -14,6 +14,7 @@ use crate::log::{BreakerView, Loss, MatchView, StateView};
 use crate::process::{Agent, Operation};
 use crate::response::Command;
 use agentmon_common::netlink::AF_NETLINK;
+use agentmon_common::uring::opcode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
@@ -184,7 +185,7 @@ impl Compact {
 const SOCK_STREAM: u16 = 1;
 
 /// What happens so often, or says so little, that it is left out by default.
-const fn is_quiet(detail: &Detail) -> bool {
+fn is_quiet(detail: &Detail) -> bool {
     match detail {
         Detail::Open(open) => !open.created && !open.for_writing(),
         // Programs make directories and share memory all day.
@@ -198,6 +199,11 @@ const fn is_quiet(detail: &Detail) -> bool {
             _ => false,
         },
         Detail::Fork(_) | Detail::Exit(_) => true,
+        Detail::Uring(uring) => {
+            matches!(uring.opcode, opcode::OPENAT | opcode::OPENAT2 | opcode::MKDIRAT) && !uring.creates() && !uring.for_writing()
+        }
+        // Programs end and stop what they started themselves.
+        Detail::Signal(signal) => signal.other_agent.is_some(),
         _ => false,
     }
 }
@@ -218,6 +224,8 @@ const fn verb(event: &Event) -> &'static str {
         Detail::CgroupLeave(_) => "leave",
         Detail::CgroupJoin(_) => "join",
         Detail::ProcessSeen(_) => "running",
+        Detail::Signal(_) => "signal",
+        Detail::Uring(_) => "io_uring",
         Detail::Call(call) => call_verb(call.kind),
     }
 }
@@ -254,6 +262,8 @@ fn what(line: &mut String, op: &Operation<'_>) {
             escape_within(line, path, TARGET_WIDTH);
             let _ = write!(line, " by {}", cgroup.mover_tgid);
         }
+        Detail::Signal(signal) => target::signal(line, signal, NAME_WIDTH),
+        Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
         Detail::Call(call) => target::call(line, op.event.operation, call, TARGET_WIDTH),
     }
 }
@@ -338,6 +348,7 @@ mod tests {
 09:22:38.577 bpf      claude-code/7f3a bpf command=420  curl[4712]
 09:22:38.577 system   claude-code/7f3a kexec_load segments=420 flags=0x2  curl[4712]
 09:22:38.577 io_uring claude-code/7f3a io_uring_setup entries=420  curl[4712]
+09:22:38.577 signal   claude-code/7f3a SIGTERM to postgres[812] outside  curl[4712]
 09:22:38.577 bind     claude-code/7f3a 0.0.0.0:8080  curl[4712]
 09:22:38.577 listen   claude-code/7f3a 0.0.0.0:8080  curl[4712]
 09:22:38.577 accept   claude-code/7f3a 93.184.215.14:443 at 10.0.3.17:51514  curl[4712]

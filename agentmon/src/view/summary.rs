@@ -7,9 +7,10 @@ use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
 use super::{counted, target};
-use crate::event::{Call, Detail, Event, Exec, Kind, Socket};
+use crate::event::{Call, Detail, Event, Exec, Kind, Socket, Uring};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
+use agentmon_common::uring::opcode;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -40,6 +41,7 @@ pub struct Summary {
     contacted: Tally,
     listened: Tally,
     identities: Tally,
+    signals: Tally,
     calls: Tally,
     left: u64,
     alerts: Tally,
@@ -70,6 +72,7 @@ impl Summary {
             contacted: tally(),
             listened: tally(),
             identities: tally(),
+            signals: tally(),
             calls: tally(),
             left: 0,
             alerts: tally(),
@@ -117,6 +120,12 @@ impl Summary {
                 self.identities.add(text.as_bytes(), failed);
             }
             Detail::CgroupLeave(_) => self.left += 1,
+            Detail::Uring(uring) => self.request(event, uring),
+            Detail::Signal(signal) if signal.other_agent.is_none() => {
+                let mut text = String::new();
+                target::signal(&mut text, signal, NAME_WIDTH);
+                self.signals.add(text.as_bytes(), failed);
+            }
             Detail::Call(call) => self.call(event, call, failed),
             _ => {}
         }
@@ -150,6 +159,19 @@ impl Summary {
         }
     }
 
+    /// Requests to a ring: deletions and new names as if system calls had asked for them.
+    fn request(&mut self, event: &Event, uring: &Uring) {
+        match (uring.opcode, &uring.second) {
+            (opcode::UNLINKAT, _) => self.deleted.add(directory(&uring.target.path.bytes), false),
+            (opcode::RENAMEAT | opcode::LINKAT, Some(to)) => self.written.add(&to.path.bytes, false),
+            (opcode::OPENAT | opcode::OPENAT2, _) if !uring.for_writing() => {}
+            (opcode::OPENAT | opcode::OPENAT2 | opcode::FTRUNCATE | opcode::SYMLINKAT, _) => {
+                self.written.add(&uring.target.path.bytes, false);
+            }
+            _ => self.calls.add(event.operation.as_bytes(), false),
+        }
+    }
+
     /// Adds a breaker action.
     pub fn breaker(&mut self, breaker: &BreakerView<'_>) {
         self.last_ns = self.last_ns.max(breaker.timestamp_ns);
@@ -176,6 +198,7 @@ impl Summary {
         section(&mut out, paint, "contacted", &self.contacted, "");
         section(&mut out, paint, "listened", &self.listened, "");
         section(&mut out, paint, "identity", &self.identities, "");
+        section(&mut out, paint, "signalled", &self.signals, " to or from processes that are no agent's");
         section(&mut out, paint, "called", &self.calls, " other system calls that change files, processes or the system");
         if self.left > 0 {
             paint.put(&mut out, Tone::Alarm, "left");
@@ -281,7 +304,7 @@ mod tests {
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  36 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink
+        let want = r"summary  37 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink
 ran  1
        1 x /usr/bin/curl
 wrote  6, 0 created
@@ -297,6 +320,8 @@ listened  1
        1 x 0.0.0.0:8080
 identity  1
        1 x setuid to uid 1001 euid 1001 gid 1001
+signalled  1 to or from processes that are no agent's
+       1 x SIGTERM to postgres[812] outside
 called  13 other system calls that change files, processes or the system
        1 x chmod
        1 x chown

@@ -3,7 +3,7 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Address, Call, Exec, Kind, NetworkChange, Socket, Target, Text};
+use crate::event::{Address, Call, Exec, Kind, NetworkChange, Signal, Socket, Target, Text, Uring};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -97,6 +97,44 @@ fn text(out: &mut String, call: &Call, width: usize) {
     if let Some(text) = &call.text {
         escape_within(out, &text.bytes, width);
     }
+}
+
+/// `SIGTERM to postgres[812]`, `SIGKILL from systemd[1]`.
+pub(super) fn signal(out: &mut String, signal: &Signal, width: usize) {
+    let way = if signal.received { "from" } else { "to" };
+    let _ = write!(out, "{} {way} ", signal.signal);
+    escape_within(out, signal.other_comm(), width);
+    let _ = write!(out, "[{}]", signal.other.tgid);
+    if signal.to_monitor {
+        out.push_str(" (this monitor)");
+    } else if signal.other_agent.is_none() {
+        out.push_str(" outside");
+    }
+}
+
+/// `unlinkat /work/x`, `renameat a -> b`, `connect 10.0.0.1:80`; what came of it is not known.
+pub(super) fn request(out: &mut String, operation: &str, uring: &Uring, width: usize) {
+    out.push_str(operation.strip_prefix("io_uring_").unwrap_or(operation));
+    if uring.target != Target::default() {
+        out.push(' ');
+        file(out, &uring.target.path.bytes, &uring.target.asked.bytes, width);
+    }
+    if let Some(second) = &uring.second {
+        out.push_str(" -> ");
+        file(out, &second.path.bytes, &second.asked.bytes, width);
+    }
+    if let Some(text) = &uring.text {
+        out.push(' ');
+        escape_within(out, &text.bytes, width);
+    }
+    if let Some(peer) = &uring.peer {
+        out.push(' ');
+        address(out, peer, width);
+    }
+    for (name, value) in uring.args() {
+        let _ = write!(out, " {name}={value:#x}");
+    }
+    out.push_str(" (submitted)");
 }
 
 /// What was done with a socket: the address it is about, and of an accepted connection where it came in.

@@ -11,10 +11,9 @@ fn main() -> ExitCode {
         eprintln!("usage: btf-excerpt INPUT OUTPUT");
         return ExitCode::from(2);
     };
-    let wanted: Vec<_> = Offsets::MEMBERS.iter().map(|member| (member.of, member.path)).collect();
     let result = std::fs::read(input)
         .map_err(|error| format!("{input}: {error}"))
-        .and_then(|blob| excerpt(&blob, &wanted).map_err(|error| format!("{input}: {error}")))
+        .and_then(|blob| excerpt(&blob, Offsets::MEMBERS).map_err(|error| format!("{input}: {error}")))
         .and_then(|small| std::fs::write(output, small).map_err(|error| format!("{output}: {error}")));
     match result {
         Ok(()) => ExitCode::SUCCESS,

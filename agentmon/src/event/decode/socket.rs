@@ -107,7 +107,7 @@ fn is_same_peer(asked: SocketAddr, known: SocketAddr) -> bool {
 }
 
 /// A `struct sockaddr` as a program gave it.
-fn address(address: Text) -> Address {
+pub(super) fn address(address: Text) -> Address {
     let Some((family, rest)) = address.bytes.split_first_chunk::<2>() else { return Address::Unknown };
     let rest_from = |n: usize| Text { bytes: address.bytes.slice(n..), original: address.original.saturating_sub(n as u32) };
     match (u16::from_ne_bytes(*family), rest) {

@@ -1,10 +1,10 @@
 //! Properties of the decoder: what was put into a record comes out, and no bytes make it panic.
 
 use super::{decode, kind_number};
-use crate::event::{Address, Detail, Event, Kind, PathTrust, flags, path_flags};
+use crate::event::{Address, Delivery, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
-    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SocketFixed,
-    Span, kind,
+    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed,
+    SocketFixed, Span, UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -119,6 +119,9 @@ fn samples() -> Vec<Bytes> {
     ];
     let rest = Kind::ALL.into_iter().skip(all.len());
     all.extend(rest.map(|kind| {
+        if kind == Kind::Signal {
+            return signal_record(0, 0);
+        }
         if kind >= Kind::Bind {
             let fixed = SocketFixed { family: 2, sock_type: 1, protocol: 6, peer_port: 1, code: 24, ..SocketFixed::default() };
             return Builder::new::<SocketFixed>(kind as u16, 0).finish(&fixed);
@@ -127,6 +130,59 @@ fn samples() -> Vec<Bytes> {
         called(kind as u16, op as u8, b"a")
     }));
     all
+}
+
+fn signal_record(bits: u32, result: u32) -> Bytes {
+    let mut record = Builder::new::<SignalFixed>(kind::SIGNAL, 0);
+    record.header.syscall = 62;
+    let fixed = SignalFixed {
+        other_tgid: 20,
+        other_start_ns: 21,
+        target_tid: 22,
+        signal: 15,
+        code: -6,
+        bits,
+        result,
+        other_comm: *b"other\0\0\0\0\0\0\0\0\0\0\0",
+        ..SignalFixed::default()
+    };
+    record.finish(&fixed)
+}
+
+#[test]
+fn a_signal_names_the_other_process_and_the_call_that_sent_it() {
+    let sent = event(&signal_record(signal_bits::TO_MONITOR, 1));
+    assert_eq!(sent.operation, "kill");
+    let Detail::Signal(signal) = sent.detail else { panic!("a signal") };
+    assert_eq!((signal.other.tgid, signal.other.start_ns, signal.other_agent, signal.thread), (20, 21, None, Some(22)));
+    assert_eq!((signal.signal.to_string().as_str(), signal.code_name()), ("SIGTERM", Some("SI_TKILL")));
+    assert_eq!((signal.other_comm(), signal.delivery), (&b"other"[..], Delivery::Ignored));
+    assert!(signal.to_monitor && !signal.received);
+    let Detail::Signal(got) = event(&signal_record(signal_bits::GROUP | signal_bits::RECEIVED, 0)).detail else { panic!("a signal") };
+    assert!(got.received && got.thread.is_none() && !got.to_monitor);
+    assert!(decode(&signal_record(0, 5)).is_err(), "a result that the kernel does not know");
+}
+
+fn uring_record(opcode: u32, asked: &[u8]) -> Bytes {
+    let mut record = Builder::new::<UringFixed>(kind::IO_URING, 0);
+    record.header.flags = flags::SUBMITTED;
+    let names = [b"usr".to_vec(), b"bin".to_vec()];
+    let first = PlaceFixed { asked: record.push(asked), base: record.push_path(&names), fd: 7, ..PlaceFixed::default() };
+    let address = record.push(&[2, 0, 0, 80, 127, 0, 0, 1]);
+    record.finish(&UringFixed { args: [0x200, 2, 3], first, opcode, address, ..UringFixed::default() })
+}
+
+#[test]
+fn a_request_to_a_ring_is_told_by_its_operation_and_as_handed_over() {
+    let unlink = event(&uring_record(36, b"../x"));
+    assert_eq!((unlink.kind(), unlink.operation, unlink.has(flags::SUBMITTED)), (Kind::IoUring, "io_uring_unlinkat", true));
+    let Detail::Uring(uring) = unlink.detail else { panic!("a request") };
+    assert_eq!((&uring.target.path.bytes[..], uring.arg("flags"), uring.second), (&b"/usr/x"[..], Some(0x200), None));
+    let Detail::Uring(connect) = event(&uring_record(16, b"")).detail else { panic!("a request") };
+    assert_eq!((connect.peer, connect.from_kernel), (Some(Address::Inet("127.0.0.1:80".parse().unwrap())), true));
+    for unknown in [0, 22, 63, 64, 256 + 36, u32::MAX] {
+        assert!(decode(&uring_record(unknown, b"x")).is_err(), "{unknown}");
+    }
 }
 
 /// A call told by its arguments, with both places and a text, asked for in a directory `/usr/bin/x`.

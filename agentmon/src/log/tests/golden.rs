@@ -1,8 +1,8 @@
 //! The exact line of every kind. A change here is a change of the log's format.
 
-use super::sample::{Sample, breaker, every_kind, format, open, rule, sample};
+use super::sample::{Sample, breaker, every_kind, format, open, path, rule, sample, text};
 use crate::agents::State;
-use crate::event::{Detail, Identity, Kind, Outcome};
+use crate::event::{Detail, FileId, Identity, Kind, Outcome, Path, PathTrust, Target, Uring, flags};
 use crate::log::{FindingView, Lifecycle, Loss, ProcessRef, StateView};
 
 /// Common parts of the lines, as `$NAME` in the expectations.
@@ -36,6 +36,7 @@ fn one_line_of_each_kind() {
         r#"{$TIME,"class_uid":1007,"category_uid":1,"activity_id":99,"activity_name":"Cgroup Leave","type_uid":100799,"severity_id":1,"status_id":1,$META,"event_code":"cgroup_leave","profiles":["host","ai_operation"],$PRODUCT,$AGENT,"actor":{"process":{"pid":4711}},"process":{$SELF,"path":"/usr/bin/curl"},"unmapped":{$NS,"cgroup_id":7,"cgroup":"/elsewhere","born":false}}"#,
         r#"{$TIME,"class_uid":1007,"category_uid":1,"activity_id":99,"activity_name":"Cgroup Join","type_uid":100799,"severity_id":1,"status_id":1,$META,"event_code":"cgroup_join","profiles":["host","ai_operation"],$PRODUCT,$AGENT,"actor":{"process":{"pid":4711}},"process":{$SELF,"path":"/usr/bin/curl"},"unmapped":{$NS,"cgroup_id":7,"cgroup":"/elsewhere","born":false}}"#,
         r#"{$TIME,"class_uid":1007,"category_uid":1,"activity_id":99,"activity_name":"Process Seen","type_uid":100799,"severity_id":1,"status_id":1,$META,"event_code":"process_seen","profiles":["host","ai_operation","linux/linux_users"],$PRODUCT,$AGENT,"actor":{"app_name":"agentmon"},"process":{$SELF,"name":"curl","working_directory":"/work/repo","euid":1001,$FILE,"parent_process":{$BASH},"user":{"uid":"1001"}},"unmapped":{$NS,"cgroup_id":41233}}"#,
+        r#"{$TIME,"class_uid":1007,"category_uid":1,"activity_id":2,"type_uid":100702,"severity_id":1,"status_id":1,$META,"event_code":"kill","profiles":["host","ai_operation"],$PRODUCT,$AGENT,$CURL,"process":{"pid":812,"name":"postgres"},"unmapped":{$NS,"signal":"SIGTERM","code":"SI_USER","result":"delivered","other_start_ns":65537,"target_in_agent":false}}"#,
     ];
     let own: Vec<Sample> = every_kind().into_iter().filter(|sample| !is_call(sample)).collect();
     assert_eq!(expected.len(), own.len());
@@ -44,6 +45,31 @@ fn one_line_of_each_kind() {
         format().operation(&sample.operation(), &[], &mut out);
         same(&out, expected);
     }
+}
+
+#[test]
+fn a_request_to_a_ring_says_that_its_outcome_is_unknown() {
+    let path = |bytes: &[u8]| Path { trust: PathTrust::Joined, ..path(bytes) };
+    let target = Target { path: path(b"/work/repo/x"), asked: text(b"x"), at_enter: None };
+    let uring = Uring {
+        opcode: 36,
+        args: [0x200, 0, 0],
+        fd: -100,
+        file: FileId::default(),
+        target,
+        second: None,
+        text: None,
+        peer: None,
+        from_kernel: true,
+    };
+    let mut sample = sample("io_uring_unlinkat", Detail::Uring(uring));
+    sample.event.flags = flags::SUBMITTED;
+    let mut out = Vec::new();
+    format().operation(&sample.operation(), &[], &mut out);
+    same(
+        &out,
+        r#"{$TIME,"class_uid":1001,"category_uid":1,"activity_id":4,"type_uid":100104,"severity_id":1,"status_id":0,$META,"event_code":"io_uring_unlinkat","profiles":["host","ai_operation"],$PRODUCT,$AGENT,$CURL,"file":{"name":"x","path":"/work/repo/x","type_id":0},"unmapped":{$NS,"opcode":36,"asked":"x","path_trust":"joined","args":{"flags":"0x200"},"flags":["submitted"]}}"#,
+    );
 }
 
 /// Calls that are told by their arguments, and what is done with sockets but connect; `AGENTMON_BLESS=1` writes the file anew.

@@ -1,8 +1,8 @@
 //! One operation of every kind, as the tests of the log use it.
 
 use crate::event::{
-    Address, AgentId, Call, Cgroup, CgroupId, Change, Detail, Event, Exec, Exit, FileId, Identity, Kind, NetworkChange, Open, Outcome,
-    Path, PathTrust, ProcessKey, Socket, Target, Text, Unlink, WallClock,
+    Address, AgentId, Call, Cgroup, CgroupId, Change, Delivery, Detail, Event, Exec, Exit, FileId, Identity, Kind, NetworkChange, Open,
+    Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -157,6 +157,21 @@ pub(crate) fn called(kind: Kind) -> Sample {
     )
 }
 
+/// A signal to a process of no agent, or of this one.
+pub(crate) fn signal(signal: SignalName, other_agent: Option<AgentId>) -> Detail {
+    Detail::Signal(Signal {
+        signal,
+        code: 0,
+        other: ProcessKey { tgid: 812, start_ns: 0x1_0001 },
+        other_comm: *b"postgres\0\0\0\0\0\0\0\0",
+        other_agent,
+        received: false,
+        thread: None,
+        delivery: Delivery::Delivered,
+        to_monitor: false,
+    })
+}
+
 /// One operation of each kind, in the order of [`Kind::ALL`].
 pub(crate) fn every_kind() -> Vec<Sample> {
     let moved = || Cgroup { to: CgroupId(7), path: text(b"/elsewhere"), mover_tgid: 4711, born: false };
@@ -191,6 +206,7 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             Kind::CgroupLeave => sample("cgroup_leave", Detail::CgroupLeave(moved())),
             Kind::CgroupJoin => sample("cgroup_join", Detail::CgroupJoin(moved())),
             Kind::ProcessSeen => sample("process_seen", Detail::ProcessSeen(program("/usr/bin/curl", b""))),
+            Kind::Signal => sample("kill", signal(SignalName::TERM, None)),
             Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
             Kind::Netlink => {
                 let change = Change::Message { protocol: 12, message: 0x0a02, flags: 5 };

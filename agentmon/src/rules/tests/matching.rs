@@ -2,7 +2,7 @@
 
 use super::support::{
     Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, identity, leave, made, matches, netlink, path,
-    read, rule, send, send_unix, tcp, titles, unlink, write,
+    read, rule, send, send_unix, tcp, titles, unlink, unlink_by_uring, write,
 };
 use crate::event::{Address, Detail, Kind, Socket};
 use crate::rules::{Action, Category, Field};
@@ -324,4 +324,12 @@ fn fields_of_sockets_say_which_end_is_whose() {
     holds("netlink", "NetlinkType", "IPT_SO_SET_REPLACE", &firewall_option(64));
     let absent = "s:\n    NetlinkProtocol: null\ncondition: s";
     assert!(matches("netlink", absent, &firewall_option(64)) && !matches("netlink", absent, &netlink(12, 0x0a08)));
+}
+
+#[test]
+fn a_request_to_a_ring_is_what_it_asks_for_and_submitted() {
+    let request = unlink_by_uring("/home/u/x");
+    assert!(matches("io_uring", "s: {Opcode: unlinkat, Outcome: submitted, TargetFilename: /home/u/x}\ncondition: s", &request));
+    assert!(matches("file_delete", "s: {TargetFilename: /home/u/x, Directory: 'false'}\ncondition: s", &request));
+    assert!(!matches("file_access", "s: {TargetFilename: /home/u/x}\ncondition: s", &request));
 }

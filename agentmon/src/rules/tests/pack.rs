@@ -2,7 +2,7 @@
 
 use super::support::{
     Case, connect, connect_unix, create, evaluate, exec, exec_as, firewall_option, identity, leave, made, netlink, read, send, send_unix,
-    tcp, unlink, write, write_device,
+    signal, tcp, unlink, unlink_by_uring, write, write_device,
 };
 use crate::event::{Kind, PathTrust};
 use crate::rules::{Action, Engine, built_in};
@@ -135,6 +135,8 @@ fn examples() -> Vec<(&'static str, Case, Case)> {
             exec_as("/usr/bin/pgrep", "/usr/bin/pkill", "pkill -STOP -x agentmon"),
             exec("/usr/bin/rm", "rm -rf target/debug/agentmon"),
         ),
+        ("monitor-signal", signal(9, 4000, false).to_monitor(), signal(9, 4000, false)),
+        ("monitor-signal", signal(15, 1, false), signal(15, 11, false)),
         (
             "agent-guardrail-write",
             write("/home/u/.claude/settings.json"),
@@ -201,7 +203,7 @@ fn every_rule_has_an_example() {
     let shown: BTreeSet<&str> = examples().into_iter().map(|(stem, ..)| stem).collect();
     for source in crate::rules::pack::FILES {
         let stem = source.name.trim_start_matches("rules/").trim_end_matches(".yml");
-        assert!(shown.contains(stem) || stem == "bulk-delete", "{stem} has no example");
+        assert!(shown.contains(stem) || matches!(stem, "bulk-delete" | "process-kill-outside"), "{stem} has no example");
     }
 }
 
@@ -230,6 +232,10 @@ fn only_what_has_no_honest_reason_kills() {
 
 /// Removes files of a directory at one per millisecond; the actions that follow, with the number of the file.
 fn remove(directory: &str, files: u64) -> Vec<(u64, Action)> {
+    remove_by(unlink, directory, files)
+}
+
+fn remove_by(unlink: fn(&str) -> Case, directory: &str, files: u64) -> Vec<(u64, Action)> {
     let mut engine = Engine::new(built_in().rules);
     let mut actions = Vec::new();
     for number in 1..=files {
@@ -237,6 +243,12 @@ fn remove(directory: &str, files: u64) -> Vec<(u64, Action)> {
         actions.extend(evaluate(&mut engine, &case).into_iter().map(|found| (number, found.rule.action)));
     }
     actions
+}
+
+#[test]
+fn a_mass_deletion_through_an_io_uring_counts_as_any_other() {
+    assert_eq!(remove_by(unlink_by_uring, "/home/u/Documents", 400), [(50, Action::Alert), (200, Action::Kill)]);
+    assert_eq!(remove_by(unlink_by_uring, "/work/repo/target/debug", 400), []);
 }
 
 #[test]
@@ -260,6 +272,24 @@ fn removing_build_products_is_a_normal_day() {
     ] {
         assert_eq!(remove(directory, 500), [], "{directory}");
     }
+}
+
+#[test]
+fn ending_many_processes_of_others_is_told_and_ending_ones_own_is_not() {
+    let actions = |number: u32, in_agent, targets: u32| -> Vec<Action> {
+        let mut engine = Engine::new(built_in().rules);
+        let each = (0..40_u32).flat_map(|at| {
+            let case = signal(number, 4000 + at % targets, in_agent).at_ms(1000 + u64::from(at));
+            evaluate(&mut engine, &case)
+        });
+        each.map(|found| found.rule.action).collect()
+    };
+    for ends in [9, 15, 19] {
+        assert_eq!(actions(ends, false, 40), [Action::Alert], "once for the window");
+    }
+    assert_eq!(actions(15, false, 4), [], "four processes, ten times each");
+    assert_eq!(actions(15, true, 40), []);
+    assert_eq!(actions(28, false, 40), [], "a window was resized");
 }
 
 #[test]

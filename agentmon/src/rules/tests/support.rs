@@ -1,8 +1,8 @@
 //! Operations for tests: one line each, with what a rule could ask for and nothing else.
 
 use crate::event::{
-    Address, AgentId, Cgroup, CgroupId, Change, Detail, Event, Exec, FileId, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust,
-    ProcessKey, Socket, Text, Unlink,
+    Address, AgentId, Cgroup, CgroupId, Change, Delivery, Detail, Event, Exec, FileId, Identity, Kind, NetworkChange, Open, Outcome, Path,
+    PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -127,6 +127,20 @@ pub fn unlink(target: &str) -> Case {
     case("unlinkat", Detail::Unlink(Unlink { path: path(target.as_bytes()), asked: text(target.as_bytes()), ..Unlink::default() }))
 }
 
+/// A file was to be removed, asked of a ring.
+pub fn unlink_by_uring(path_bytes: &str) -> Case {
+    let target = Target { path: path(path_bytes.as_bytes()), asked: text(path_bytes.as_bytes()), at_enter: None };
+    let mut case = case("io_uring_unlinkat", Detail::Uring(uring(36, target)));
+    case.event.flags = flags::SUBMITTED;
+    case
+}
+
+/// A request to a ring, with no arguments.
+pub fn uring(opcode: u8, target: Target) -> Uring {
+    let file = FileId::default();
+    Uring { opcode, args: [0; 3], fd: -100, file, target, second: None, text: None, peer: None, from_kernel: true }
+}
+
 /// A connection over TCP.
 pub fn connect(peer: &str) -> Case {
     case("connect", Detail::Socket(Socket { peer: inet(peer), family: 2, sock_type: 1, protocol: 6, ..Socket::new(Kind::Connect) }))
@@ -193,7 +207,31 @@ pub fn leave() -> Case {
     case("cgroup_leave", Detail::CgroupLeave(cgroup))
 }
 
+/// A signal to this process.
+pub fn signal(number: u32, target: u32, in_agent: bool) -> Case {
+    let signal = Signal {
+        signal: SignalName(number),
+        code: 0,
+        other: ProcessKey { tgid: target, start_ns: 1 },
+        other_comm: *b"target\0\0\0\0\0\0\0\0\0\0",
+        other_agent: in_agent.then_some(AgentId(1)),
+        received: false,
+        thread: None,
+        delivery: Delivery::Delivered,
+        to_monitor: false,
+    };
+    case("kill", Detail::Signal(signal))
+}
+
 impl Case {
+    /// Of a signal: to the monitor.
+    pub fn to_monitor(mut self) -> Self {
+        if let Detail::Signal(signal) = &mut self.event.detail {
+            signal.to_monitor = true;
+        }
+        self
+    }
+
     /// With this many bytes of arguments missing.
     pub fn cut(mut self, missing: u32) -> Self {
         if let Detail::Exec(exec) = &mut self.event.detail {

@@ -21,6 +21,7 @@ mod process;
 mod reach;
 mod scope;
 mod sends;
+mod signals;
 mod sockets;
 mod sys;
 mod system;
@@ -28,6 +29,7 @@ mod truth;
 mod unlinks;
 mod unreadable;
 mod unruly;
+mod uring;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -94,6 +96,14 @@ fn main() -> ExitCode {
         "clone-into" => scope::clone_into(text(0), text(1)),
         "threads" => scope::threads(text(0)),
         "agent" => scope::agent(),
+        "signals" => signals::senders(number(0) as i64),
+        "signals-quiet" => signals::quiet(number(0) as i64),
+        "signals-cgroup" => signals::cgroup_kill(text(0), number(1) as i64),
+        "signals-exitkill" => signals::exit_kill(number(0) as i64),
+        "signals-limit" => signals::processor_limit(),
+        "signals-from" => signals::harmless(number(0) as i64),
+        "uring" => uring::all(dir, false),
+        "uring-sqpoll" => uring::all(dir, true),
         "zombie" => scope::zombie(),
         "chain" => unruly::chain(dir, text(1)),
         "take-foreground" => unruly::take_foreground(dir),
