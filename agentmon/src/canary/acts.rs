@@ -2,10 +2,10 @@
 //!
 //! Not for: judging what was reported (`super`).
 
-use super::Sign;
-use super::raw;
+use super::{Sign, raw, uring};
 use crate::event::Kind;
 use std::ffi::CStr;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,6 +14,10 @@ use std::process::{Command, Stdio};
 enum How {
     /// A system call with these arguments.
     Call(libc::c_long, [Arg; 4]),
+    /// A byte to the discard port of this host, without a connection.
+    Datagram,
+    /// A request to an io_uring, where the host has not switched it off.
+    Uring,
     /// It comes with the helper and its child: the kernel's own hooks report it.
     Child,
     /// Through the 32-bit entry, in the child: where that entry is closed, it dies of it.
@@ -25,9 +29,10 @@ enum How {
 enum Arg {
     N(i64),
     S(&'static CStr),
+    B(&'static [u8]),
 }
 
-use Arg::{N, S};
+use Arg::{B, N, S};
 
 /// One operation of the canary.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +65,9 @@ const NONE: &CStr = c"none/there";
 const CWD: Arg = N(-100);
 const ZERO: Arg = N(0);
 
+/// `struct sockaddr_in` of the discard port at 127.0.0.1.
+const DISCARD: &[u8] = &[2, 0, 0, 9, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+
 const fn call(kind: Kind, operation: &'static str, number: libc::c_long, args: [Arg; 4]) -> Act {
     Act { kind, operation, how: How::Call(number, args) }
 }
@@ -75,6 +83,14 @@ static ACTS: &[Act] = &[
     call(Kind::Open, "openat2", libc::SYS_openat2, [CWD, S(NONE), ZERO, ZERO]),
     call(Kind::Open, "open_by_handle_at", libc::SYS_open_by_handle_at, [N(-1), ZERO, ZERO, ZERO]),
     call(Kind::Connect, "connect", libc::SYS_connect, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Bind, "bind", libc::SYS_bind, [N(-1), B(DISCARD), N(16), ZERO]),
+    call(Kind::Listen, "listen", libc::SYS_listen, [N(-1), ZERO, ZERO, ZERO]),
+    call(Kind::Accept, "accept4", libc::SYS_accept4, [N(-1), ZERO, ZERO, ZERO]),
+    // A family with a type that it does not have.
+    call(Kind::Socket, "socket", libc::SYS_socket, [N(17), N(9), ZERO, ZERO]),
+    Act { kind: Kind::Send, operation: "sendto", how: How::Datagram },
+    // SOL_IP, IPT_SO_SET_REPLACE.
+    call(Kind::Netlink, "setsockopt", libc::SYS_setsockopt, [N(-1), ZERO, N(64), ZERO]),
     call(Kind::Rename, "renameat2", libc::SYS_renameat2, [CWD, S(c"file"), CWD, S(c"file2")]),
     call(Kind::Link, "linkat", libc::SYS_linkat, [CWD, S(c"file2"), CWD, S(c"link")]),
     call(Kind::Symlink, "symlinkat", libc::SYS_symlinkat, [S(c"to"), CWD, S(c"symlink"), ZERO]),
@@ -111,8 +127,11 @@ static ACTS: &[Act] = &[
     // The helper's own way into its cgroup.
     child(Kind::CgroupJoin, "cgroup_join"),
     child(Kind::Fork, "fork"),
+    // To the child.
+    child(Kind::Signal, "kill"),
     child(Kind::Exec, "exec"),
     child(Kind::Exit, "exit"),
+    Act { kind: Kind::IoUring, operation: "io_uring_unlinkat", how: How::Uring },
     Act { kind: Kind::Unlink, operation: "unlink", how: How::Compat },
 ];
 
@@ -128,17 +147,33 @@ pub fn acts() -> &'static [Act] {
 /// When the directory cannot be entered or the child not be started.
 pub fn perform(directory: &Path) -> std::io::Result<()> {
     std::env::set_current_dir(directory)?;
-    for act in ACTS {
-        if let How::Call(number, args) = act.how {
-            raw::call(number, args.map(Arg::word));
+    let compat = compat_is_open()?;
+    for (index, act) in ACTS.iter().enumerate() {
+        let possible = match act.how {
+            How::Call(number, args) => {
+                raw::call(number, args.map(Arg::word));
+                true
+            }
+            // A refusal is an event as well.
+            How::Datagram => UdpSocket::bind("127.0.0.1:0").map(|socket| socket.send_to(b"x", "127.0.0.1:9")).is_ok(),
+            How::Uring => uring::unlink_nothing(),
+            How::Compat => compat,
+            How::Child => true,
+        };
+        if !possible {
+            crate::view::say::out(index);
         }
     }
-    let ended = Command::new("/proc/self/exe").args(["canary", "--compat"]).stdin(Stdio::null()).status()?;
-    if !ended.success() {
-        let impossible = ACTS.iter().enumerate().filter(|(_, act)| matches!(act.how, How::Compat));
-        impossible.for_each(|(index, _)| crate::view::say::out(index));
-    }
     Ok(())
+}
+
+/// Starts the child, and says whether it came out of the 32-bit entry.
+fn compat_is_open() -> std::io::Result<bool> {
+    let mut child = Command::new("/proc/self/exe").args(["canary", "--compat"]).stdin(Stdio::null()).spawn()?;
+    let pid = rustix::process::Pid::from_child(&child);
+    // It was not waited for, so that the pid is its own; a running process is not changed by SIGCONT.
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT)?;
+    Ok(child.wait()?.success())
 }
 
 /// What the helper's child does: the operations through the 32-bit entry.
@@ -151,6 +186,7 @@ impl Arg {
         match self {
             N(number) => number,
             S(text) => text.as_ptr() as libc::c_long,
+            B(bytes) => bytes.as_ptr() as libc::c_long,
         }
     }
 }

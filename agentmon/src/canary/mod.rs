@@ -6,6 +6,7 @@
 mod acts;
 mod raw;
 mod run;
+mod uring;
 
 pub use acts::{Act, acts, perform, perform_compat};
 pub use run::{CanaryError, run};

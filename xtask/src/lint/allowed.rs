@@ -13,6 +13,7 @@ pub const UNSAFE: &[Allowed] = &[
     ("agentmon/src/agents/launch.rs", "the child between fork and exec: pre_exec, signals, close_range"),
     ("agentmon/src/agents/lifeline.rs", "fork of the guard process"),
     ("agentmon/src/canary/raw.rs", "system calls by number, and the 32-bit entry"),
+    ("agentmon/src/canary/uring.rs", "the memory that an io_uring shares with the kernel"),
     ("agentmon/src/response/urgent.rs", "the scheduling class of the thread that writes cgroup.kill"),
 ];
 

@@ -135,7 +135,7 @@ fn examples() -> Vec<(&'static str, Case, Case)> {
             exec_as("/usr/bin/pgrep", "/usr/bin/pkill", "pkill -STOP -x agentmon"),
             exec("/usr/bin/rm", "rm -rf target/debug/agentmon"),
         ),
-        ("monitor-signal", signal(9, 4000, false).to_monitor(), signal(9, 4000, false)),
+        ("monitor-signal", signal(9, 4000, false).at_monitor(), signal(9, 4000, false)),
         ("monitor-signal", signal(15, 1, false), signal(15, 11, false)),
         (
             "agent-guardrail-write",

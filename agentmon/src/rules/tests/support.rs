@@ -225,7 +225,7 @@ pub fn signal(number: u32, target: u32, in_agent: bool) -> Case {
 
 impl Case {
     /// Of a signal: to the monitor.
-    pub fn to_monitor(mut self) -> Self {
+    pub fn at_monitor(mut self) -> Self {
         if let Detail::Signal(signal) = &mut self.event.detail {
             signal.to_monitor = true;
         }
