@@ -13,7 +13,8 @@ const STATES: [&str; 4] = ["closed", "detected", "partly", "not visible"];
 /// Every row has a known state; unless it is not visible, a test, and one that exists.
 pub fn tests_exist(tree: &Tree) -> Vec<Finding> {
     let Some(catalogue) = tree.files.iter().find_map(|file| file.page.as_ref().filter(|_| file.path == CATALOGUE)) else {
-        return vec![Finding::new(CATALOGUE, 1, "the bypass catalogue is missing")];
+        let missing = Finding::new(CATALOGUE, 1, "the bypass catalogue is missing");
+        return if tree.files.is_empty() { Vec::new() } else { vec![missing] };
     };
     let tests = tests(tree);
     let rows = catalogue.lines().enumerate().filter(|(_, line)| line.starts_with("| E"));
