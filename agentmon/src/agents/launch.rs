@@ -258,7 +258,7 @@ fn enter(procs: i32, report: i32, identity: Option<&Identity>) -> io::Result<()>
     Ok(())
 }
 
-/// Lets nothing that the agent or the terminal does stop this process: the agent shares its terminal, and could take the
+/// Lets nothing that the agent or the terminal does stop this process: an agent may share its terminal, and could take the
 /// foreground from it, or have it stopped together with itself. What [`Prepared::start`] starts has the default again.
 pub fn ignore_job_control() {
     for signal in [libc::SIGTTOU, libc::SIGTTIN, libc::SIGTSTP] {

@@ -4,6 +4,7 @@
 
 mod watched;
 
+use crate::agents::launch;
 use crate::canary;
 use crate::cgroup::Mount;
 use crate::config::{Config, OnRuleError};
@@ -29,6 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it cannot start, or the engine has died.
 pub fn serve(file: &Path, probe_messages: bool) -> Result<()> {
+    launch::ignore_job_control();
     let config = Config::load(file)?;
     let rules = load_rules(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
