@@ -14,8 +14,8 @@ struct Target(Child);
 
 impl Target {
     fn start(group: Option<&Group>) -> Self {
-        let mut command = Command::new("sleep");
-        command.arg("600").stdin(Stdio::null());
+        let mut command = Command::new(STIMULUS);
+        command.arg("pause").stdin(Stdio::null());
         // SAFETY: one system call.
         unsafe {
             command.pre_exec(|| {
@@ -23,7 +23,7 @@ impl Target {
                 Ok(())
             });
         }
-        let child = command.spawn().expect("sleep");
+        let child = command.spawn().expect("the target");
         if let Some(group) = group {
             group.add(child.id());
         }
@@ -64,7 +64,7 @@ fn a_signal_is_seen_by_whatever_call_it_was_sent() {
     let run = watch.run(&["signals", &target.argument()]);
     watch.check(&run, 12);
     assert_eq!(signals(&watch).len(), run.truths.len(), "nothing is told twice");
-    assert!(signals(&watch).iter().all(|(_, signal)| signal.other_comm() == b"sleep"));
+    assert!(signals(&watch).iter().all(|(_, signal)| signal.other_comm() == b"stimulus"));
 }
 
 #[test]

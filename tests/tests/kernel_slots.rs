@@ -40,7 +40,7 @@ fn a_record_is_built_in_the_next_slot_when_others_are_held() {
     assert_eq!(run.of("fork").count(), 20);
     let used = slots_used(watch.events());
     assert_eq!(used.keys().copied().collect::<Vec<_>>(), [SLOTS - 1], "all others are held");
-    assert!(used[&(SLOTS - 1)] > 60, "fork, exit and more for each child: {used:?}");
+    assert!(used[&(SLOTS - 1)] >= 40, "fork and exit of each child: {used:?}");
     // Nobody took what was held, nor gave it back.
     assert_eq!(slots.held(), held);
     let stats = watch.sensor.stats().expect("the counters");

@@ -91,6 +91,7 @@ fn main() -> ExitCode {
         "thread-storm" => hostile::thread_storm(dir, number(1)),
         "close-race" => hostile::close_race(dir, number(1)),
         "flood" => hostile::flood(number(0), number(1)),
+        "pause" => scope::pause(),
         "wait" => scope::wait_here(),
         "escape" => scope::escape(text(0), text(1)),
         "clone-into" => scope::clone_into(text(0), text(1)),

@@ -22,6 +22,13 @@ pub fn wait_for_input() {
     std::io::stdin().lock().read_line(&mut line).expect("standard input");
 }
 
+/// Does nothing until a signal ends it.
+pub fn pause() {
+    loop {
+        sys(libc::SYS_pause, &[]);
+    }
+}
+
 /// Waits for the word, then gives one sign of life.
 pub fn wait_here() {
     sign("/agentmon-before");
