@@ -1,7 +1,7 @@
 //! Signals by their effect: whoever sends one, by whatever call, ends here.
 //!
 //! Not for: signals that never came to be (no permission, no such process), and what the kernel tells a process about
-//! itself, its children, its timers and its terminal.
+//! itself, its children, its timers and its terminal (descriptors are told).
 
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task, offset, read};
@@ -15,12 +15,17 @@ use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, pro
 
 /// Numbers of x86-64 (`include/uapi/asm-generic/signal.h`).
 const SIGKILL: u32 = 9;
+const SIGCHLD: u32 = 17;
 const SIGXCPU: u32 = 24;
+const SIGIO: u32 = 29;
 /// `include/uapi/asm-generic/siginfo.h`.
 const SI_USER: i32 = 0;
 const SI_QUEUE: i32 = -1;
 const SI_TKILL: i32 = -6;
+const SI_SIGIO: i32 = -5;
 const SI_KERNEL: i32 = 0x80;
+const POLL_IN: i32 = 1;
+const POLL_HUP: i32 = 6;
 /// `SEND_SIG_PRIV` (`include/linux/sched/signal.h`), in place of a pointer: the kernel itself sends.
 const SEND_SIG_PRIV: usize = 1;
 /// `TRACE_SIGNAL_OVERFLOW_FAIL` (`include/trace/events/signal.h`): kill fails with `EAGAIN`.
@@ -106,15 +111,20 @@ fn bits(sent: &Sent, received: bool, to: u32) -> u32 {
 }
 
 /// Whether somebody meant it: left out are what a process sends itself (`raise`, `abort`, faults, broken pipes) but for
-/// the end that a limit on it or want of memory brings, and what the kernel tells processes of their children, timers,
-/// terminals and descriptors. That some call of the sender's sends signals makes it told whatever code it claims:
+/// the end that a limit on it or want of memory brings, and what the kernel tells processes of their children, timers and
+/// terminals. What a descriptor tells another process (`F_SETOWN`, `F_SETSIG`) ends that process like any other signal; where
+/// it was ready by an interrupt, the sender is whoever was interrupted. That some call of the sender's sends signals makes it told whatever code it claims:
 /// `rt_sigqueueinfo` lets it claim any negative one.
 #[inline(always)]
 fn is_told(signal: u32, code: i32, to_itself: bool, by: &SystemCall) -> bool {
     if to_itself {
         return code == SI_KERNEL && (signal == SIGKILL || signal == SIGXCPU);
     }
-    matches!(code, SI_USER | SI_TKILL | SI_QUEUE) || (code == SI_KERNEL && signal == SIGKILL) || (code < 0 && by.sends)
+    let of_descriptor = signal != SIGCHLD && (code == SI_SIGIO || (POLL_IN..=POLL_HUP).contains(&code));
+    matches!(code, SI_USER | SI_TKILL | SI_QUEUE)
+        || of_descriptor
+        || (code == SI_KERNEL && matches!(signal, SIGKILL | SIGIO))
+        || (code < 0 && by.sends)
 }
 
 /// `si_code`. Only read by the helper: the argument may be a small number that is no pointer.

@@ -42,6 +42,9 @@ impl Target {
 fn outcome(report: &BreakerReport) -> String {
     let ms = report.done_latency.as_secs_f64() * 1e3;
     match &report.outcome {
+        Outcome::Done { verified: true } if report.command == Command::Kill && report.tasks == 0 => {
+            "nothing to kill: no process was in its cgroup. A session that has only just begun starts its command all the same".to_owned()
+        }
         Outcome::Done { verified: true } => {
             let (tasks, goal) = (counted(report.tasks.into(), "process", "processes"), goal(report.command));
             format!("done, {tasks}, cgroup verified {goal} after {ms:.1} ms")

@@ -63,7 +63,7 @@ async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) 
     let reason = Node { file, config, mount, monitor: &monitor, watched }.until_stopped(&mut signals).await;
     health.set_ready(false);
     let finished = monitor.stop(reason.as_ref().copied().unwrap_or("the engine has died"))?;
-    for loss in &finished.losses.counts {
+    for loss in finished.losses.counts.iter().filter(|loss| loss.count > 0) {
         tracing::warn!("lost in all: {} at {}", loss.count, loss.stage);
     }
     reason.map(|_| ())

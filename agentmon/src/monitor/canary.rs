@@ -41,7 +41,7 @@ impl CanaryEye {
             return;
         }
         match blind.is_empty() {
-            true => tracing::warn!("all hooks report again"),
+            true => tracing::info!("all hooks report again"),
             false => tracing::error!("hooks that report nothing: {}", blind.join(", ")),
         }
         outputs.lifecycle(boot_ns(), &Lifecycle::Hooks { blind: &blind });

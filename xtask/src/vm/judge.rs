@@ -10,6 +10,9 @@ pub fn problems(kernel: &Kernel, skips: &[Skip], filter: &str, end: End, report:
     let mut problems = ending(end, report);
     // A machine that died before it could say anything has one problem, not many.
     if report.release.is_empty() {
+        if problems.is_empty() {
+            problems.push("the machine said nothing".to_owned());
+        }
         return problems;
     }
     problems.extend(features(kernel, report));

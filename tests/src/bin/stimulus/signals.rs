@@ -5,6 +5,7 @@
 
 use crate::sys::{at, c, fork, int80, low_page, pid, start_ticks, sys, tid, wait};
 use crate::truth::Truth;
+use std::io::Write as _;
 
 const SIGUSR1: u64 = libc::SIGUSR1 as u64;
 const SI_QUEUE: i32 = -1;
@@ -51,6 +52,25 @@ pub fn senders(target: i64) {
     let ret = int80(178, [target as u32, libc::SIGUSR1 as u32, low_page(&info), 0]);
     assert_eq!(ret, 0, "rt_sigqueueinfo as i386");
     sent("rt_sigqueueinfo", target, SIGUSR1, SI_QUEUE).with("compat", true).print();
+    by_descriptor(target);
+}
+
+/// A descriptor that tells the target when something can be read.
+fn by_descriptor(target: i64) {
+    /// `F_SETSIG` (`include/uapi/asm-generic/fcntl.h`), `POLL_IN`.
+    const SETSIG: u64 = 10;
+    const POLL_IN: i32 = 1;
+    let (reader, writer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let of = std::os::fd::AsRawFd::as_raw_fd(&reader) as u64;
+    for (command, argument) in
+        [(libc::F_SETOWN as u64, target as u64), (SETSIG, SIGUSR1), (libc::F_SETFL as u64, (libc::O_ASYNC | libc::O_RDWR) as u64)]
+    {
+        assert_eq!(sys(libc::SYS_fcntl, &[of, command, argument]), 0, "fcntl {command}");
+    }
+    (&writer).write_all(b"x").expect("a byte");
+    // Its end would be told as well.
+    assert_eq!(sys(libc::SYS_fcntl, &[of, libc::F_SETFL as u64, libc::O_RDWR as u64]), 0, "fcntl");
+    sent("signal", target, SIGUSR1, POLL_IN).print();
 }
 
 /// What nobody else hears of: signals to oneself and to one's own thread, the end of a child, a question whether a
