@@ -83,3 +83,21 @@ fn a_reader_that_stands_still_does_not_hold_up_the_end() {
     assert!(said.contains(" at screen\n"), "what was not shown is counted: {said}");
     assert!(!agentmon_tests::e2e::group::runs(agent.trim().parse().expect("a pid")), "the agent lives");
 }
+
+#[test]
+fn what_a_full_standard_output_does_not_take_is_counted_line_by_line() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let script = "i=0; while [ $i -lt 50 ]; do : < /proc/version; sleep 0.01; i=$((i+1)); done";
+    let mut command = agentmon();
+    command.args(["run", "--no-metrics", "-o", "json", "--", "/bin/sh", "-c", script]).stdout(full);
+    let output = command.output().expect("agentmon starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let number = |title: &str| {
+        let line = said.lines().find(|line| line.starts_with(title)).unwrap_or_else(|| panic!("no {title}: {said}"));
+        line.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok()).unwrap_or_else(|| panic!("{line}"))
+    };
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(number("summary") > 100, "{said}");
+    assert!(number("lost") >= number("summary"), "every line of it is lost: {said}");
+    assert!(said.contains("live lines cannot be written any more: "), "{said}");
+}

@@ -92,19 +92,23 @@ fn count(lines: &[u8]) -> u64 {
 
 fn write(chunks: &Receiver<Bytes>, unwritten: &AtomicU64) {
     let out = std::io::stdout();
+    let mut given_up = false;
     for chunk in chunks {
+        // Taken all the same, so that what comes stays counted as unwritten.
+        if given_up {
+            continue;
+        }
         match write_whole(&out, &chunk) {
-            Ok(()) => {}
+            Ok(()) => drop(unwritten.fetch_sub(count(&chunk), Ordering::Relaxed)),
             Err(Errno::PIPE) => {
                 unwritten.store(0, Ordering::Relaxed);
                 return;
             }
             Err(error) => {
                 tracing::warn!("live lines cannot be written any more: {error}");
-                return;
+                given_up = true;
             }
         }
-        unwritten.fetch_sub(count(&chunk), Ordering::Relaxed);
     }
 }
 
