@@ -63,6 +63,7 @@ fn plan(programs: &Programs, task: &Task<'_>) -> Result<String> {
         format!("cd\t{}", text(&workspace::root().join("tests"))?),
         "env\tPATH\t/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
         "env\tHOME\t/root".to_owned(),
+        "env\tTMPDIR\t/scratch".to_owned(),
         "env\tRUST_BACKTRACE\t1".to_owned(),
         "env\tNO_COLOR\t1".to_owned(),
         format!("env\tAGENTMON_BIN\t{agentmon}"),

@@ -18,7 +18,8 @@ const MOUNTS: &[(&str, &str)] = &[
     ("securityfs", "/sys/kernel/security"),
     ("debugfs", "/sys/kernel/debug"),
     ("tracefs", "/sys/kernel/tracing"),
-    ("tmpfs", "/tmp"),
+    // Not on /tmp: the repository may stand there, and its programs are at the paths they were compiled with.
+    ("tmpfs", "/scratch"),
     ("tmpfs", "/run"),
     ("devpts", "/dev/pts"),
     ("tmpfs", "/dev/shm"),
@@ -37,7 +38,7 @@ pub fn all() {
     if let Err(error) = mount("cgroup", CGROUP_V1, "cgroup", MountFlags::empty(), Some(c"freezer")) {
         eprintln!("vm-init: cannot mount a v1 hierarchy: {error}");
     }
-    for place in ["/tmp", "/dev/shm"] {
+    for place in ["/tmp", "/scratch", "/dev/shm"] {
         rustix::fs::chmodat(CWD, place, rustix::fs::Mode::from_raw_mode(0o1777), rustix::fs::AtFlags::empty()).expect("a mount");
     }
     if let Err(error) = loopback() {
