@@ -2,10 +2,10 @@
 //!
 //! Layouts: `include/uapi/linux/io_uring.h`. Not for: anything that is to work well.
 
+use agentmon_common::uring::opcode;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// `IORING_OP_UNLINKAT`, `IORING_OFF_SQ_RING`, `IORING_OFF_SQES`, `IORING_ENTER_GETEVENTS`.
-const UNLINKAT: u8 = 36;
+/// `IORING_OFF_SQ_RING`, `IORING_OFF_SQES`, `IORING_ENTER_GETEVENTS`.
 const SQ_RING: libc::off_t = 0;
 const SQES: libc::off_t = 0x1000_0000;
 const GET_EVENTS: libc::c_ulong = 1;
@@ -47,7 +47,7 @@ pub(super) fn unlink_nothing() -> bool {
     let ring = unsafe { OwnedFd::from_raw_fd(number) };
     let (Some(queue), Some(entries)) = (map(&ring, SQ_RING), map(&ring, SQES)) else { return false };
     let entry = Entry {
-        opcode: UNLINKAT,
+        opcode: opcode::UNLINKAT,
         flags: 0,
         ioprio: 0,
         fd: libc::AT_FDCWD,

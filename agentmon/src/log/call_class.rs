@@ -64,7 +64,7 @@ pub(super) fn kernel<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
     kernel_call(line, op);
 }
 
-fn kernel_call(line: &mut Line<'_, '_>, op: &Operation<'_>) {
+pub(super) fn kernel_call(line: &mut Line<'_, '_>, op: &Operation<'_>) {
     line.json.object("kernel");
     line.json.word("name", op.event.operation);
     line.json.number("type_id", SYSTEM_CALL);
@@ -86,11 +86,16 @@ fn file<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {
     file_uid(line, call.file);
     line.json.close();
     if let (Kind::Rename | Kind::Link, Some(second)) = (call.kind, &call.second) {
-        line.json.object("file_result");
-        line.file_path("path2", &second.path);
-        line.json.number("type_id", 0);
-        line.json.close();
+        file_result(line, second);
     }
+}
+
+/// The name that a rename or link leads to.
+pub(super) fn file_result<'e>(line: &mut Line<'_, 'e>, to: &'e Target) {
+    line.json.object("file_result");
+    line.file_path("path2", &to.path);
+    line.json.number("type_id", 0);
+    line.json.close();
 }
 
 pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {

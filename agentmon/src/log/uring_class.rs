@@ -2,6 +2,7 @@
 //!
 //! All have status 0: what came of them is not known. Not for: setting a ring up (`super::call_class`).
 
+use super::call_class::{file_result, kernel_call};
 use super::format::Class;
 use super::line::Line;
 use super::network_class::endpoint;
@@ -9,9 +10,6 @@ use super::process_class::{actor, file_type, file_uid};
 use crate::event::{Address, Target, Uring};
 use crate::process::Operation;
 use agentmon_common::uring::opcode;
-
-/// OCSF `kernel.type_id`: System Call.
-const SYSTEM_CALL: u32 = 2;
 
 pub(super) fn class(uring: &Uring) -> Class {
     let (uid, activity) = match uring.opcode {
@@ -34,12 +32,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, uring: &'e U
     match class(uring).uid {
         1001 => file(line, uring),
         4001 => endpoint(line, "dst_endpoint", "peer_path", uring.peer.as_ref().unwrap_or(&Address::Unknown)),
-        _ => {
-            line.json.object("kernel");
-            line.json.word("name", op.event.operation);
-            line.json.number("type_id", SYSTEM_CALL);
-            line.json.close();
-        }
+        _ => kernel_call(line, op),
     }
 }
 
@@ -50,10 +43,7 @@ fn file<'e>(line: &mut Line<'_, 'e>, uring: &'e Uring) {
     file_uid(line, uring.file);
     line.json.close();
     if let Some(second) = &uring.second {
-        line.json.object("file_result");
-        line.file_path("path2", &second.path);
-        line.json.number("type_id", 0);
-        line.json.close();
+        file_result(line, second);
     }
 }
 
