@@ -68,7 +68,7 @@ pub const fn source(kind: Kind) -> Source {
             Source { hooks: "tp_btf cgroup_attach_task, sched_process_fork", blind_to: "nothing known of" }
         }
         Kind::ProcessSeen => Source { hooks: "iter task", blind_to: "nothing known of" },
-        Kind::Map => Source { hooks: CALLS, blind_to: "what is written through the mapping; i386's old mmap" },
+        Kind::Map => Source { hooks: CALLS, blind_to: "what is written through the mapping" },
         Kind::IoUring => Source {
             hooks: "tp_btf io_uring_submit_req; setting up: sys_exit",
             blind_to: "what comes of a request; reads and writes; files registered with the ring",
