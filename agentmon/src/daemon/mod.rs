@@ -11,8 +11,8 @@ use crate::config::{Config, OnRuleError};
 use crate::metrics::Metrics;
 use crate::metrics::serve::{self, Health};
 use crate::monitor::{Monitor, Settings, writer_config};
+use crate::rules::RuleSet;
 use crate::rules::load::{BadRules, gather};
-use crate::rules::{Diagnostic, RuleSet};
 use crate::sensor::SensorConfig;
 use crate::view::say;
 use anyhow::{Context, Result};
@@ -148,11 +148,12 @@ impl Node<'_> {
 
 /// The rules that a configuration names. What is wrong with them is said.
 fn load_rules(config: &Config) -> Result<RuleSet> {
-    let (rules, wrong) = gather(config.rules.built_in, &config.rules.dirs)?;
-    for diagnostic in &wrong {
+    let gathered = gather(config.rules.built_in, &config.rules.dirs);
+    for diagnostic in &gathered.diagnostics {
         say::err(diagnostic);
     }
-    let errors = wrong.iter().filter(|diagnostic| Diagnostic::is_error(diagnostic)).count();
+    let errors = gathered.mistakes();
+    let rules = gathered.readable()?;
     if errors > 0 && config.rules.on_error == OnRuleError::Refuse {
         return Err(BadRules { mistakes: errors }.into());
     }

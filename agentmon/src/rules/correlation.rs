@@ -17,7 +17,7 @@ const TIMESPAN_NS_MAX: u64 = 7 * 24 * 3600 * 1_000_000_000;
 const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "generate", "aliases"];
 const LATER: [&str; 6] = ["temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile", "value_median"];
 
-/// A correlation whose rules are still names.
+/// A correlation whose rules are still names. One that is not sound is here to be checked further.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub rules: Vec<(String, Position)>,
@@ -28,6 +28,8 @@ pub(super) struct Parsed {
     pub timespan_ns: u64,
     pub bounds: Vec<Bound>,
     pub generate: bool,
+    /// Whether nothing is wrong with it so far.
+    pub sound: bool,
 }
 
 /// A correlation ready to count.
@@ -90,7 +92,7 @@ impl Correlation {
 }
 
 /// Reads the mapping under `correlation`.
-pub(super) fn parse(node: &Node, generate: Option<&Node>, problems: &mut Vec<Problem>) -> Option<Parsed> {
+pub(super) fn parse(node: &Node, generate: Option<&Node>, problems: &mut Vec<Problem>) -> Parsed {
     let before = problems.len();
     for (key, value) in node.entries() {
         if !KEYS.contains(&key.text.as_str()) {
@@ -125,7 +127,7 @@ pub(super) fn parse(node: &Node, generate: Option<&Node>, problems: &mut Vec<Pro
         }
     };
     let sound = problems[before..].iter().all(|problem| problem.severity < super::Severity::Error);
-    sound.then_some(Parsed { rules, group_by, values, timespan_ns: timespan_ns?, bounds, generate })
+    Parsed { rules, group_by, values, timespan_ns: timespan_ns.unwrap_or(0), bounds, generate, sound }
 }
 
 fn kind(node: &Node, problems: &mut Vec<Problem>) -> Option<String> {
