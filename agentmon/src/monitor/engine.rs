@@ -285,13 +285,20 @@ impl Engine {
         Ok(watched?)
     }
 
-    /// By the kernel's list: the record of a move may still be on its way.
-    fn end_outside(&mut self, agent: AgentId) -> usize {
-        let Some(entry) = self.register.get(agent) else { return 0 };
+    /// By the kernel's list: the record of a move may still be on its way. When that cannot be read, a kill is ordered all
+    /// the same, whose verification tries again.
+    fn end_outside(&mut self, agent: AgentId) -> Option<usize> {
+        let Some(entry) = self.register.get(agent) else { return Some(0) };
         let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
-        let left = outside.len();
-        if left > 0 {
-            let outside = outside.iter().map(Outsider::key).collect();
+        let left = outside.as_ref().map_or_else(
+            |error| {
+                tracing::error!("{error}");
+                None
+            },
+            |outside| Some(outside.len()),
+        );
+        if left != Some(0) {
+            let outside = outside.unwrap_or_default().iter().map(Outsider::key).collect();
             let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
             self.register.set_state(agent, state, SystemTime::now());
         }
