@@ -204,7 +204,7 @@ impl Loader {
         if let (Some(category), Some(meta), Some(expression)) = (category, meta, expression)
             && is_sound(problems)
         {
-            let outcomes = meta.outcomes;
+            let outcomes = meta.outcomes.unwrap_or_default();
             if let Some(number) = self.add(file, meta, Some(category), document, problems) {
                 self.detections.push((number, category, outcomes, expression));
             }
@@ -216,7 +216,9 @@ impl Loader {
     fn correlation(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
         let Some(node) = document.get("correlation") else { return };
         let meta = document::meta(document, problems);
-        let parsed = correlation::parse(node, document.get("generate"), problems);
+        // Everything that its rules match, unless it says otherwise.
+        let outcomes = meta.as_ref().and_then(|meta| meta.outcomes).unwrap_or(Outcomes::Any);
+        let parsed = correlation::parse(node, document.get("generate"), outcomes, problems);
         match meta.filter(|_| parsed.sound && is_sound(problems)) {
             Some(meta) => {
                 if let Some(number) = self.add(file, meta, None, document, problems) {
@@ -333,6 +335,7 @@ impl Loader {
             values: correlation::fields(&parsed.values, &categories, problems),
             timespan_ns: parsed.timespan_ns,
             bounds: parsed.bounds.clone(),
+            outcomes: parsed.outcomes,
         };
         problems.is_empty().then_some((correlation, members))
     }

@@ -76,6 +76,11 @@ fn mistakes_are_found_where_they_are() {
         ("level: high", "level: hihg", "r.yml:8:8: error: unknown level `hihg`\n  hint: did you mean `high`?"),
         ("level: high", "agentmon: {acton: kill}", "r.yml:8:12: error: unknown key `acton` in `agentmon`\n  hint: did you mean `action`?"),
         ("level: high", "agentmon: {action: kil}", "r.yml:8:20: error: unknown action `kil`\n  hint: did you mean `kill`?"),
+        (
+            "level: high",
+            "agentmon: {outcome: submitted}",
+            "r.yml:8:21: error: `outcome: submitted` is for correlations\n  hint: in a detection: `Outcome: submitted`",
+        ),
         ("level: high", "agentmn: {action: kill}", "r.yml:8:1: error: unknown key `agentmn`\n  hint: did you mean `agentmon`?"),
         (
             "level: high",
@@ -256,6 +261,13 @@ fn correlations_are_checked_like_rules() {
         ("gte: 3", "gte: 20000", 10, "not a whole number from 0 to 16000"),
         ("gte: 3, ", "", 10, "the condition compares with nothing"),
         ("gte: 3", "qte: 3", 10, "unknown comparison `qte`"),
+        ("correlation:", "agentmon: {outcome: submitted}\ncorrelation:", 0, ""),
+        (
+            "correlation:",
+            "agentmon: {outcome: failure}\ncorrelation:",
+            4,
+            "a correlation counts what its rules match: say `outcome: failure` there",
+        ),
         ("timespan", "timespam", 9, "unknown key `timespam` in `correlation`"),
         ("condition: {gte: 3, field: CommandLine}", "condition: a and b", 10, "a correlation needs a `condition` that is a mapping"),
     ];
