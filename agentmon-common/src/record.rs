@@ -132,7 +132,7 @@ pub mod signal_bits {
     pub const GROUP: u32 = 1 << 0;
     /// From a process of no agent to one of an agent's.
     pub const RECEIVED: u32 = 1 << 1;
-    /// The target is the monitor.
+    /// The target is the monitor, or a child of it that is no agent's: the guard.
     pub const TO_MONITOR: u32 = 1 << 2;
 }
 

@@ -25,7 +25,7 @@ pub struct Signal {
     pub thread: Option<u32>,
     /// What the kernel did with it.
     pub delivery: Delivery,
-    /// Whether the target is this monitor.
+    /// Whether the target is this monitor, or its guard process.
     pub to_monitor: bool,
 }
 
