@@ -88,7 +88,7 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     fixed.signal = sent.signal;
     fixed.code = code;
     fixed.result = sent.result;
-    fixed.bits = bits(sent, received, to_monitor);
+    fixed.bits = bits(sent, received, to_monitor, from);
     let comm = other.comm()?;
     // SAFETY: sixteen bytes in the middle of a fixed part; the pointer comes from a reference to them.
     unsafe { (&raw mut fixed.other_comm).cast::<[u64; 2]>().write_unaligned(comm) };
@@ -106,13 +106,16 @@ fn is_monitors(target: Task, tgid: u32, agent: u32) -> Result<bool, ProbeError> 
 }
 
 #[inline(always)]
-fn bits(sent: &Sent, received: bool, to_monitor: bool) -> u32 {
+fn bits(sent: &Sent, received: bool, to_monitor: bool, from: u32) -> u32 {
     let mut bits = 0;
     if sent.group != 0 {
         bits |= signal_bits::GROUP;
     }
     if received {
         bits |= signal_bits::RECEIVED;
+        if from == AM_MONITOR.get(0).copied().unwrap_or(0) {
+            bits |= signal_bits::FROM_MONITOR;
+        }
     }
     if to_monitor {
         bits |= signal_bits::TO_MONITOR;

@@ -304,6 +304,7 @@ impl Record<'_> {
             thread: (!has(signal_bits::GROUP)).then_some(fixed.target_tid),
             delivery: Delivery::from_number(fixed.result).ok_or(DecodeError::Value("result of a signal"))?,
             to_monitor: has(signal_bits::TO_MONITOR),
+            from_monitor: has(signal_bits::FROM_MONITOR),
         })
     }
 

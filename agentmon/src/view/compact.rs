@@ -92,8 +92,12 @@ impl Compact {
         };
         self.verb(Tone::Alarm, verb, breaker.agent);
         let line = &mut self.line;
-        if let Some(tasks) = breaker.tasks {
-            let _ = write!(line, "{} ", counted(tasks, "task", "tasks"));
+        match breaker.tasks {
+            Some(0) => line.push_str("no task was left in its cgroup, "),
+            Some(tasks) => {
+                let _ = write!(line, "{} ", counted(tasks, "task", "tasks"));
+            }
+            None => {}
         }
         let _ = write!(line, "in {:.1} ms, by ", breaker.latency.as_secs_f64() * 1000.0);
         escape_within(line, breaker.by.as_bytes(), TARGET_WIDTH);
@@ -304,6 +308,7 @@ mod tests {
     use crate::event::{Address, Detail, Kind, Outcome};
     use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
     use crate::log::{BreakerView, Loss, MatchView, StateView};
+    use crate::response::Command;
     use jiff::tz::TimeZone;
 
     fn compact(colour: bool, all: bool) -> Compact {
@@ -391,12 +396,14 @@ mod tests {
             compact.state(&StateView { timestamp_ns, agent, state, before, cgroup }, &mut out);
         }
         compact.breaker(&BreakerView { tasks: Some(1), ..breaker(agent) }, &mut out);
+        compact.breaker(&BreakerView { tasks: Some(0), action: Command::Kill, ..breaker(agent) }, &mut out);
         compact.gap(558_577_123_456, &[Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 7 }], &mut out);
         let want = "\
 09:22:38.577 FREEZE   claude-code/7f3a 14 tasks in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
 09:22:38.577 FROZEN   claude-code/7f3a by somebody else, not by this monitor  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
 09:22:38.577 THAWED   claude-code/7f3a by somebody else, not by this monitor
 09:22:38.577 FREEZE   claude-code/7f3a 1 task in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
+09:22:38.577 KILL     claude-code/7f3a no task was left in its cgroup, in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified
 09:22:38.577 LOST     7 events: 7 open at kernel_ringbuf
 ";
         assert_eq!(String::from_utf8(out).unwrap(), want);

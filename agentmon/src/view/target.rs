@@ -105,7 +105,7 @@ pub(super) fn signal(out: &mut String, signal: &Signal, width: usize) {
     let _ = write!(out, "{} {way} ", signal.signal);
     escape_within(out, signal.other_comm(), width);
     let _ = write!(out, "[{}]", signal.other.tgid);
-    if signal.to_monitor {
+    if signal.to_monitor || signal.from_monitor {
         out.push_str(" (this monitor)");
     } else if signal.other_agent.is_none() {
         out.push_str(" outside");
