@@ -199,7 +199,7 @@ impl Engine {
     fn killed_by_hand(&mut self, event: &Event) {
         let Some(entry) = self.register.get(event.agent).filter(|entry| entry.state != State::Killed) else { return };
         let Some(mark) = entry.cgroups.roots().iter().find_map(Cgroup::take_kill_mark) else { return };
-        if !event.timestamp_ns.checked_sub(mark.boot_ns).is_some_and(|age_ns| age_ns < BY_HAND_NS) {
+        if event.timestamp_ns.checked_sub(mark.boot_ns).is_none_or(|age_ns| age_ns >= BY_HAND_NS) {
             return;
         }
         let by = Orderer::Operator { uid: mark.uid, reason: "by hand".to_owned() };

@@ -9,7 +9,7 @@ use super::escape::{escape_within, escaped};
 use super::style::{Paint, Tone, level_name, of_level};
 use super::{counted, target};
 use crate::agents::State;
-use crate::event::{Detail, Event, Identity, Kind, WallClock};
+use crate::event::{Detail, Event, Identity, Kind, WallClock, flags};
 use crate::log::{BreakerView, Loss, MatchView, StateView};
 use crate::process::{Agent, Operation};
 use crate::response::Command;
@@ -268,7 +268,7 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Signal(signal) => target::signal(line, signal, NAME_WIDTH),
         Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
-        Detail::Call(call) => target::call(line, op.event.operation, call, TARGET_WIDTH),
+        Detail::Call(call) => target::call(line, op.event.operation, call, op.event.has(flags::UNREADABLE), TARGET_WIDTH),
     }
 }
 
@@ -305,7 +305,7 @@ fn program(line: &mut String, exe: &[u8]) {
 mod tests {
     use super::Compact;
     use crate::agents::State;
-    use crate::event::{Address, Detail, Kind, Outcome};
+    use crate::event::{Address, Detail, Kind, Outcome, Target, flags};
     use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
     use crate::log::{BreakerView, Loss, MatchView, StateView};
     use crate::response::Command;
@@ -384,6 +384,19 @@ mod tests {
         assert!(line(&exec, &[], false).contains(r" sh -c 'echo a\x0a\xff' '' "), "{}", line(&exec, &[], false));
         let long = sample("execve", Detail::Exec(program("/bin/sh", &[b'x'; 30_000])));
         assert!(line(&long, &[], false).contains("xx…  bash->") && line(&long, &[], false).chars().count() < 200);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_said() {
+        let mut chmod = every_kind().into_iter().find(|sample| sample.event.kind() == Kind::Chmod).unwrap();
+        let Detail::Call(call) = &mut chmod.event.detail else { panic!("a call") };
+        call.target = Target::default();
+        chmod.event.flags = flags::UNREADABLE;
+        assert!(line(&chmod, &[], true).contains(" chmod (unreadable) mode=0644  "), "{}", line(&chmod, &[], true));
+        let mut exec = program("", b"");
+        (exec.exe, exec.filename) = (Default::default(), Default::default());
+        let refused = sample("execve", Detail::Exec(exec));
+        assert!(line(&refused, &[], true).contains(" exec     claude-code/7f3a (unreadable)  "), "{}", line(&refused, &[], true));
     }
 
     #[test]
