@@ -80,7 +80,7 @@ fn a_request_without_a_path_has_no_trust_in_one() {
         args: [16, 0, 0],
         fd: 5,
         file: FileId::default(),
-        target: Target { path, ..Target::default() },
+        target: Target { path, at_enter: Some(text(b"")), ..Target::default() },
         second: None,
         text: None,
         peer: None,
