@@ -3,6 +3,7 @@
 //! Sizes that depend on the host (`AM_SCRATCH`, `AM_SLOTS`, `AM_RING`) are set by the loader. Not for: what the values mean.
 
 use agentmon_common::record::{ENTER_BYTES, RECORD_MAX};
+use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya_ebpf::{
     macros::map,
@@ -21,7 +22,11 @@ const ENDED_MAX: u32 = 1024;
 /// Watched cgroups, nested ones included.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
-/// Records to the daemon.
+/// Records of the critical kinds to the daemon (`agentmon_common::rings`).
+#[map]
+pub static AM_URGENT: RingBuf = RingBuf::with_byte_size(URGENT_BYTES, 0);
+
+/// Records of all other kinds.
 #[map]
 pub static AM_RING: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
 

@@ -256,9 +256,9 @@ pub struct Event {
     pub operation: &'static str,
     /// Slot the record was built in; the CPU is this by [`agentmon_common::stats::SLOTS`].
     pub slot: u16,
-    /// Number of the record in that slot.
+    /// Number of the record among those of that slot and the same ring ([`agentmon_common::rings`]).
     pub seq: u64,
-    /// Records of that slot lost just before this one.
+    /// Records of that slot and ring lost just before this one.
     pub lost_before: u32,
     /// What is particular to its kind.
     pub detail: Detail,

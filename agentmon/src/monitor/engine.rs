@@ -4,7 +4,6 @@
 //! for: what a stage does; what follows a verdict stands in `super::verdict`.
 
 use super::canary::CanaryEye;
-use super::clock::{boot_ns, wall_clock};
 use super::escaped;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
 use super::outputs::{Closed, Outputs};
@@ -14,6 +13,7 @@ use super::tally::Tally;
 use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Mount, WalkLimits};
+use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, CgroupId, Detail, Event, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
@@ -21,7 +21,7 @@ use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
 use crate::sensor::Sensor;
-use crate::sensor::ring::Frames;
+use crate::sensor::frames::Frames;
 use crate::sensor::stats::KernelStats;
 use crate::view::{Losses, Summary};
 use anyhow::Context;

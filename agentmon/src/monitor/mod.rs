@@ -5,7 +5,6 @@
 //! themselves. Not for: what a stage does, nor for finding agents.
 
 mod canary;
-mod clock;
 mod engine;
 mod escaped;
 mod message;

@@ -11,6 +11,7 @@ use super::ring::RecordSource;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId};
 use agentmon_common::offsets::Offsets;
+use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
@@ -34,7 +35,7 @@ const MESSAGES_NONE: u8 = 0;
 /// How to load the probes.
 #[derive(Clone, Copy, Debug)]
 pub struct SensorConfig {
-    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
+    /// Size of the main ring in bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Whether the probes' debug messages are wanted.
     pub messages: bool,
@@ -219,9 +220,9 @@ impl Sensor {
             None
         });
         let source = RecordSource {
-            ring: RingBuf::try_from(take(&mut ebpf, "AM_RING")).map_err(map_error("AM_RING"))?,
+            rings: [ring(&mut ebpf, "AM_RING")?, ring(&mut ebpf, "AM_URGENT")?],
             sleeping: Array::try_from(take(&mut ebpf, "AM_SLEEPING")).map_err(map_error("AM_SLEEPING"))?,
-            capacity_bytes: config.ring_bytes as usize,
+            capacity_bytes: [config.ring_bytes, URGENT_BYTES].map(|bytes| bytes as usize),
         };
         let mut sensor = Self {
             cgroups: HashMap::try_from(take(&mut ebpf, "AM_CGROUPS")).map_err(map_error("AM_CGROUPS"))?,
@@ -462,6 +463,10 @@ fn load_object(config: SensorConfig, offsets: PodOffsets) -> Result<Ebpf, Sensor
     loader.map_max_entries("AM_SCRATCH", slots);
     loader.map_max_entries("AM_SLOTS", slots);
     Ok(loader.load(OBJECT)?)
+}
+
+fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<RingBuf<MapData>, SensorError> {
+    RingBuf::try_from(take(ebpf, name)).map_err(map_error(name))
 }
 
 /// A map of the object, which is built together with this code.
