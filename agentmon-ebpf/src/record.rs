@@ -205,13 +205,15 @@ impl Record {
         let map = if ring == URGENT { &raw const AM_URGENT } else { &raw const AM_RING };
         // SAFETY: `base` is a map value of RECORD_MAX bytes and `len` no more than that.
         let rc = unsafe { bpf_ringbuf_output(map.cast_mut().cast(), self.base().cast(), len as u64, NO_WAKEUP) };
+        // Anew: with the one from above the verifier would walk all that follows once for each ring.
+        let ring = rings::of(self.header().kind);
         let stats = self.slot.stats();
         if rc < 0 {
             stats.dropped[kind] += 1;
             stats.rings[ring].lost += 1;
         } else {
             stats.rings[ring].lost = 0;
-            wake(ring);
+            wake();
         }
         Ok(())
     }
@@ -232,10 +234,11 @@ fn no_slot(kind: u16) -> ProbeError {
 /// Wakes the daemon if it said that it sleeps.
 ///
 /// The record was committed before this load, and the daemon looks at the rings again between storing the flag and
-/// sleeping: one of the two sees the other, so no record waits for a time-out. An empty record in the same ring that is
-/// discarded at once carries the wakeup; a busy daemon pays for none. Two programs that both find it asleep both wake it.
+/// sleeping: one of the two sees the other, so no record waits for a time-out. An empty record in the main
+/// ring that is discarded at once carries the wakeup, whichever ring the record went through: a daemon that sleeps has
+/// emptied both and waits for both. A busy daemon pays for none. Two programs that both find it asleep both wake it.
 #[inline(always)]
-fn wake(ring: usize) {
+fn wake() {
     let Some(sleeping) = AM_SLEEPING.get_ptr_mut(0) else { return };
     // SAFETY: a map value; both sides read and write the whole word.
     unsafe {
@@ -244,8 +247,7 @@ fn wake(ring: usize) {
         }
         sleeping.write_volatile(0);
     }
-    let ring = if ring == URGENT { &AM_URGENT } else { &AM_RING };
-    if let Some(entry) = ring.reserve::<u64>(0) {
+    if let Some(entry) = AM_RING.reserve::<u64>(0) {
         entry.discard(FORCE_WAKEUP);
     }
 }
