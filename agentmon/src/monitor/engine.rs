@@ -14,7 +14,7 @@ use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Mount, WalkLimits};
 use crate::clock::{boot_ns, wall_clock};
-use crate::event::{AgentId, CgroupId, Detail, Event, decode};
+use crate::event::{AgentId, CgroupId, Detail, Event, Kinds, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
 use crate::response::escapee::Outsider;
@@ -206,7 +206,12 @@ impl Engine {
     fn message(&mut self, message: Message) {
         // Who asked may have gone away: then nobody wants the answer.
         match message {
-            Message::Watch { name, session, cgroups, reply } => drop(reply.send(self.watch(&name, &session, cgroups))),
+            Message::Watch { name, session, cgroups, without, reply } => {
+                let _ = reply.send(self.watch(&name, &session, cgroups, without));
+            }
+            Message::SwitchOff { agent, without, reply } => {
+                let _ = reply.send(self.sensor.switch_off(agent, without).map_err(MonitorError::from));
+            }
             Message::Unwatch { agent, reply } => {
                 self.unwatch(agent);
                 let _ = reply.send(());
@@ -257,13 +262,13 @@ impl Engine {
         }
     }
 
-    fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups) -> Result<AgentId, MonitorError> {
+    fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
         let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.watch(id, || list(&roots));
+        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, || list(&roots)));
         self.update_probes();
         self.next_tick = Instant::now();
         match watched {

@@ -9,7 +9,7 @@ use super::programs::{Hook, Need, PROBES, Presence, Probe};
 use super::refusal::program_error;
 use super::ring::RecordSource;
 use super::stats::KernelStats;
-use crate::event::{AgentId, CgroupId};
+use crate::event::{AgentId, CgroupId, Kinds};
 use agentmon_common::offsets::Offsets;
 use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
@@ -191,6 +191,7 @@ pub struct Sensor {
     cgroups: HashMap<MapData, u64, u32>,
     members: Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>,
     forget: Array<MapData, u32>,
+    off: Array<MapData, u64>,
     slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     /// Links of the probes that are attached only while an agent is watched.
@@ -228,6 +229,7 @@ impl Sensor {
             cgroups: HashMap::try_from(take(&mut ebpf, "AM_CGROUPS")).map_err(map_error("AM_CGROUPS"))?,
             members: Arc::new(Array::try_from(take(&mut ebpf, "AM_MEMBERS")).map_err(map_error("AM_MEMBERS"))?),
             forget: Array::try_from(take(&mut ebpf, "AM_FORGET")).map_err(map_error("AM_FORGET"))?,
+            off: Array::try_from(take(&mut ebpf, "AM_OFF")).map_err(map_error("AM_OFF"))?,
             slots: Array::try_from(take(&mut ebpf, "AM_SLOTS")).map_err(map_error("AM_SLOTS"))?,
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             ebpf,
@@ -317,6 +319,14 @@ impl Sensor {
         self.run_iterator()
     }
 
+    /// Switches off these kinds of records of an agent, and all others on, until it is no longer watched.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn switch_off(&mut self, AgentId(agent): AgentId, kinds: Kinds) -> Result<(), SensorError> {
+        self.off.set(agent, kinds.bits(), 0).map_err(map_error("AM_OFF"))
+    }
+
     /// Stops watching an agent: its cgroups make no new members, and its processes are none any more.
     ///
     /// # Errors
@@ -329,7 +339,8 @@ impl Sensor {
             let _ = self.cgroups.remove(&id);
         }
         self.watched.retain(|watched| *watched != agent);
-        let forgotten = self.forget(agent);
+        // The number is used again.
+        let forgotten = self.forget(agent).and(self.switch_off(agent, Kinds::default()));
         if self.watched.is_empty() {
             self.detach_pair();
         }
