@@ -1,5 +1,5 @@
 //! Which of the two rings a record goes through: the critical kinds have one of their own, so that a flood of the others
-//! cannot push them out (`docs/decisions/0015-urgent-ring.md`).
+//! cannot push them out (`docs/decisions/0017-urgent-ring.md`).
 //!
 //! Read by the probes, which write the rings, and by those who check that nothing is missing. Not for: reading the rings.
 

@@ -8,7 +8,7 @@ pub mod agents;
 pub mod canary;
 pub mod cgroup;
 pub mod cli;
-pub mod clock;
+mod clock;
 pub mod config;
 pub mod daemon;
 pub mod event;

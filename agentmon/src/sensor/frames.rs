@@ -1,7 +1,7 @@
 //! The engine's end of the two queues: merges them by the time of the records, so that what a process did is taken in the
 //! order in which it did it, whichever ring each record went through.
 //!
-//! What is guaranteed and why stands in `docs/decisions/0015-urgent-ring.md`. Not for: filling the queues (`super::ring`).
+//! What is guaranteed and why stands in `docs/decisions/0017-urgent-ring.md`. Not for: filling the queues (`super::ring`).
 
 use super::ring::{BACKLOG_BYTES, BACKLOG_RECORDS, Shared};
 use crate::event::decode;

@@ -143,7 +143,7 @@ impl Worker {
     /// One look at both rings: moves what is there; returns how many records.
     ///
     /// The time first, then the main ring, then the urgent one: what a process did before a record that was found in the
-    /// main ring is found in the urgent ring (`docs/decisions/0015-urgent-ring.md`).
+    /// main ring is found in the urgent ring (`docs/decisions/0017-urgent-ring.md`).
     fn drain(&mut self) -> usize {
         let now_ns = boot_ns();
         let main = self.take(MAIN, now_ns);
