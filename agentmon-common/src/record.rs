@@ -1,4 +1,4 @@
-//! The records the probes write into the ring buffer: one header, one fixed part per kind, one tail of bytes.
+//! The records the probes write into the ring buffers: one header, one fixed part per kind, one tail of bytes.
 //!
 //! ```text
 //! 0            96               96 + size_of::<…Fixed>()                       header.len
@@ -171,7 +171,8 @@ pub struct Header {
     pub cgroup_id: u64,
     /// Outcome: the system call's return value, negative errno on failure.
     pub ret: i64,
-    /// Number of this record among those tried in this slot, from 1; lost ones leave holes.
+    /// Number of this record among those tried in this slot for the same ring ([`crate::rings`]), from 1; lost ones leave
+    /// holes.
     pub seq: u64,
     /// Process id (the kernel's `tgid`), in the initial pid namespace.
     pub tgid: u32,
@@ -185,7 +186,7 @@ pub struct Header {
     pub uid: u32,
     /// Effective user id.
     pub euid: u32,
-    /// Records of this slot that did not fit into the ring since the last one that did.
+    /// Records of this slot that did not fit into the same ring since the last one that did.
     pub lost_before: u32,
     /// Slot the record was built in: CPU * [`crate::stats::SLOTS`] + number on that CPU.
     pub slot: u16,

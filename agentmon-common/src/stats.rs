@@ -3,6 +3,7 @@
 //! Not for: rates or totals; the daemon sums them up. Received + dropped = produced holds exactly, per kind.
 
 use crate::record::kind;
+use crate::rings;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Records that one CPU can have under construction: more than one only where a program that builds one can be
@@ -20,17 +21,31 @@ pub struct SlotStats {
     pub claimed_ns: u64,
     /// Records tried, by kind.
     pub produced: [u64; kind::COUNT],
-    /// Records that did not fit into the ring, by kind.
+    /// Records that did not fit into their ring, by kind.
     pub dropped: [u64; kind::COUNT],
-    /// Records tried in this slot; becomes [`crate::record::Header::seq`].
+    /// The numbering of each ring's records, by [`rings`].
+    pub rings: [Numbering; rings::COUNT],
+}
+
+/// The numbering of the records that were built in one slot for one ring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Numbering {
+    /// Records tried; becomes [`crate::record::Header::seq`].
     pub seq: u64,
-    /// Records lost in this slot since the last that got through.
+    /// Records lost since the last that got through.
     pub lost: u64,
+}
+
+impl Numbering {
+    /// None yet.
+    pub const ZERO: Self = Self { seq: 0, lost: 0 };
 }
 
 impl SlotStats {
     /// Free, all zero.
-    pub const ZERO: Self = Self { claimed_ns: 0, produced: [0; kind::COUNT], dropped: [0; kind::COUNT], seq: 0, lost: 0 };
+    pub const ZERO: Self =
+        Self { claimed_ns: 0, produced: [0; kind::COUNT], dropped: [0; kind::COUNT], rings: [Numbering::ZERO; rings::COUNT] };
 }
 
 /// What one CPU counts without a slot, by atomic additions; the value of the map `AM_STATS`.

@@ -3,6 +3,7 @@
 //! Sizes that depend on the host (`AM_SCRATCH`, `AM_SLOTS`, `AM_RING`) are set by the loader. Not for: what the values mean.
 
 use agentmon_common::record::{ENTER_BYTES, RECORD_MAX};
+use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya_ebpf::{
     macros::map,
@@ -14,6 +15,8 @@ pub const MEMBERS_PER_PAGE: usize = 2048;
 /// Values of `AM_MEMBERS`: together one entry per possible process id (`PID_MAX_LIMIT` of 64-bit kernels, 4 Mi,
 /// `include/linux/threads.h`).
 const MEMBER_PAGES: u32 = (4 * 1024 * 1024 / MEMBERS_PER_PAGE) as u32;
+/// Agents there can be: what fits into an entry of `AM_MEMBERS`.
+const AGENTS_MAX: u32 = 1 << 16;
 /// Threads that can be inside a system call whose arguments were read at entry.
 const ENTERED_MAX: u32 = 16 * 1024;
 /// Processes between the end of membership and the end of what they traced.
@@ -21,7 +24,11 @@ const ENDED_MAX: u32 = 1024;
 /// Watched cgroups, nested ones included.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
-/// Records to the daemon.
+/// Records of the critical kinds to the daemon (`agentmon_common::rings`).
+#[map]
+pub static AM_URGENT: RingBuf = RingBuf::with_byte_size(URGENT_BYTES, 0);
+
+/// Records of all other kinds.
 #[map]
 pub static AM_RING: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
 
@@ -33,6 +40,10 @@ pub static AM_CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(CGROUPS_MAX
 /// the 40 of a hash.
 #[map]
 pub static AM_MEMBERS: Array<[u16; MEMBERS_PER_PAGE]> = Array::with_max_entries(MEMBER_PAGES, 0);
+
+/// agent -> the kinds of records that are not wanted of it, as bits by kind.
+#[map]
+pub static AM_OFF: Array<u64> = Array::with_max_entries(AGENTS_MAX, 0);
 
 /// tid -> what a thread gave at the entry of its current system call.
 #[map]

@@ -167,7 +167,7 @@ pub fn sent(call: &Call, args: &Args) -> Result<(), ProbeError> {
         return Ok(());
     }
     let told = if was_unreadable || (before.state != state::CHANGES && after.state == state::CHANGES) { after } else { before };
-    let mut record = record(call, args, kind::NETLINK)?;
+    let Some(mut record) = record(call, args, kind::NETLINK)? else { return Ok(()) };
     let differs = before.state != after.state || before.code != after.code || before.flags != after.flags;
     if was_unreadable && after.state != state::UNREADABLE {
         record.flag(flags::READ_AT_EXIT);

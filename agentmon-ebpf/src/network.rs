@@ -11,7 +11,7 @@ use crate::place::is_same;
 use crate::record::Record;
 use crate::socket::{self, AF_INET, AF_INET6, AF_UNIX, Args};
 use crate::word;
-use crate::{netlink, send};
+use crate::{netlink, scope, send};
 use agentmon_common::netlink::is_firewall_option;
 use agentmon_common::record::{RECORD_MAX, SOCKADDR_MAX, SocketFixed, Span, flags, kind};
 use agentmon_common::syscalls::op;
@@ -78,15 +78,19 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
     }
 }
 
-/// A record about a socket.
+/// A record about a socket; `None` when its kind is switched off. Asked here, because of a send or a socketcall only its
+/// arguments say which kind it is.
 #[inline(always)]
-pub fn record(call: &Call, args: &Args, kind: u16) -> Result<Record, ProbeError> {
+pub fn record(call: &Call, args: &Args, kind: u16) -> Result<Option<Record>, ProbeError> {
+    if scope::is_off(call.agent, 1 << kind) {
+        return Ok(None);
+    }
     let mut record = Record::of_current::<SocketFixed>(call.agent, kind, call.ret)?;
     call.stamp(&mut record);
     let fixed = record.fixed::<SocketFixed>();
     fixed.op = u32::from(args.op);
     fixed.fd = args.fd();
-    Ok(record)
+    Ok(Some(record))
 }
 
 /// Connect, bind, listen and accept: the address as given, and those of the socket.
@@ -98,7 +102,7 @@ fn attached(call: &Call, args: &Args) -> Result<(), ProbeError> {
         op::LISTEN => kind::LISTEN,
         _ => kind::ACCEPT,
     };
-    let mut record = record(call, args, kind)?;
+    let Some(mut record) = record(call, args, kind)? else { return Ok(()) };
     if kind == kind::LISTEN {
         record.fixed::<SocketFixed>().count = args.values[1] as u32;
     } else if kind != kind::ACCEPT {
@@ -180,7 +184,7 @@ fn made(call: &Call, args: &Args) -> Result<(), ProbeError> {
     if family == u64::from(AF_UNIX) || (is_inet && is_plain) {
         return Ok(());
     }
-    let mut record = record(call, args, kind::SOCKET)?;
+    let Some(mut record) = record(call, args, kind::SOCKET)? else { return Ok(()) };
     let fixed = record.fixed::<SocketFixed>();
     fixed.fd = -1;
     fixed.family = family as u16;
@@ -196,7 +200,7 @@ fn option_set(call: &Call, args: &Args) -> Result<(), ProbeError> {
     if !is_firewall_option(level, option) {
         return Ok(());
     }
-    let mut record = record(call, args, kind::NETLINK)?;
+    let Some(mut record) = record(call, args, kind::NETLINK)? else { return Ok(()) };
     netlink::tell(&mut record, option, level);
     if let Ok(sock) = socket::sock(args.fd()) {
         socket::describe(record.fixed(), sock)?;

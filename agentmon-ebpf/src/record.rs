@@ -1,4 +1,4 @@
-//! Building a record in the scratch and handing it to the ring: the only code that writes either.
+//! Building a record in the scratch and handing it to its ring: the only code that writes either.
 //!
 //! Not for: what goes into a record (the family files).
 
@@ -6,9 +6,10 @@ use crate::atomic;
 use crate::bound::at_most;
 use crate::errors::ProbeError;
 use crate::kernel::{Task, load, offset};
-use crate::maps::{self, AM_RING, AM_SLEEPING, Scratch};
+use crate::maps::{self, AM_RING, AM_SLEEPING, AM_URGENT, Scratch};
 use crate::slot::Slot;
 use agentmon_common::record::{Header, NO_SYSCALL, PATH_MAX, RECORD_MAX, Span, flags, kind};
+use agentmon_common::rings::{self, URGENT};
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_output,
 };
@@ -182,7 +183,7 @@ impl Record {
         Ok(Some(Span { offset: at as u32, len: take as u32, original }))
     }
 
-    /// Counts the record and hands it to the ring.
+    /// Counts the record and hands it to the ring of its kind.
     #[inline(always)]
     pub fn submit(mut self) -> Result<(), ProbeError> {
         let len = at_most(self.len, RECORD_MAX)?;
@@ -191,21 +192,25 @@ impl Record {
             return Err(ProbeError::TooLarge);
         }
         let stats = self.slot.stats();
-        stats.seq += 1;
+        let ring = rings::of(kind as u16);
         stats.produced[kind] += 1;
-        let (seq, lost) = (stats.seq, stats.lost);
+        stats.rings[ring].seq += 1;
+        let (seq, lost) = (stats.rings[ring].seq, stats.rings[ring].lost);
         let header = self.header();
         header.len = len as u32;
         header.seq = seq;
         header.lost_before = lost as u32;
+        let map = if ring == URGENT { &raw const AM_URGENT } else { &raw const AM_RING };
         // SAFETY: `base` is a map value of RECORD_MAX bytes and `len` no more than that.
-        let rc = unsafe { bpf_ringbuf_output((&raw const AM_RING).cast_mut().cast(), self.base().cast(), len as u64, NO_WAKEUP) };
+        let rc = unsafe { bpf_ringbuf_output(map.cast_mut().cast(), self.base().cast(), len as u64, NO_WAKEUP) };
+        // Anew: with the one from above the verifier would walk all that follows once for each ring.
+        let ring = rings::of(self.header().kind);
         let stats = self.slot.stats();
         if rc < 0 {
             stats.dropped[kind] += 1;
-            stats.lost += 1;
+            stats.rings[ring].lost += 1;
         } else {
-            stats.lost = 0;
+            stats.rings[ring].lost = 0;
             wake();
         }
         Ok(())
@@ -257,9 +262,10 @@ fn no_slot(kind: u16) -> ProbeError {
 
 /// Wakes the daemon if it said that it sleeps.
 ///
-/// The record was committed before this load, and the daemon looks at the ring again between storing the flag and
-/// sleeping: one of the two sees the other, so no record waits for a time-out. An empty record that is discarded at
-/// once carries the wakeup; a busy daemon pays for none. Two programs that both find it asleep both wake it.
+/// The record was committed before this load, and the daemon looks at the rings again between storing the flag and
+/// sleeping: one of the two sees the other, so no record waits for a time-out. An empty record in the main
+/// ring that is discarded at once carries the wakeup, whichever ring the record went through: a daemon that sleeps has
+/// emptied both and waits for both. A busy daemon pays for none. Two programs that both find it asleep both wake it.
 #[inline(always)]
 fn wake() {
     let Some(sleeping) = AM_SLEEPING.get_ptr_mut(0) else { return };

@@ -5,7 +5,7 @@
 
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Task, file_id, load, offset, read};
-use crate::maps::{AM_CGROUPS, AM_ENDED, AM_FORGET, AM_MEMBERS, AM_MONITOR, Ended, MEMBERS_PER_PAGE};
+use crate::maps::{AM_CGROUPS, AM_ENDED, AM_FORGET, AM_MEMBERS, AM_MONITOR, AM_OFF, Ended, MEMBERS_PER_PAGE};
 use crate::record::Record;
 use crate::walk;
 use agentmon_common::record::{CgroupFixed, ExecFixed, Span, kind};
@@ -19,6 +19,13 @@ pub fn agent_of(tgid: u32) -> u32 {
     let Some(page) = AM_MEMBERS.get_ptr(tgid / MEMBERS_PER_PAGE as u32) else { return 0 };
     // SAFETY: the verifier knows the pointer as a map value; the index is below the length.
     u32::from(unsafe { (*page)[tgid as usize % MEMBERS_PER_PAGE] })
+}
+
+/// Whether every kind of `kinds` (bits by kind) is switched off for an agent. Of none at all: no.
+#[inline(always)]
+pub fn is_off(agent: u32, kinds: u64) -> bool {
+    let off = AM_OFF.get(agent).copied().unwrap_or(0);
+    kinds != 0 && kinds & !off == 0
 }
 
 /// Makes a process a member, or with agent 0 no longer one.

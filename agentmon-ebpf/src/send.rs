@@ -140,7 +140,7 @@ pub fn sent(call: &Call, args: &Args) -> Result<(), ProbeError> {
     if to.len == 0 && entered.is_none_or(|entered| entered.first.len == 0) {
         return Ok(());
     }
-    let mut record = record(call, args, kind::SEND)?;
+    let Some(mut record) = record(call, args, kind::SEND)? else { return Ok(()) };
     let Ok(sock) = socket::sock(args.fd()) else { return Ok(()) };
     socket::describe(record.fixed(), sock)?;
     let flags = (if args.op == op::SENDMSG { args.values[2] } else { args.values[3] }) as u32;

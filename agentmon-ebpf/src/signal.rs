@@ -64,6 +64,9 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     if agent == 0 && of_target == 0 {
         return Ok(());
     }
+    if scope::is_off(if agent == 0 { of_target } else { agent }, 1 << kind::SIGNAL) {
+        return Ok(());
+    }
     let code = code(sent.info)?;
     let by = SystemCall::of(sender)?;
     if !is_told(sent.signal, code, from == to, &by) {

@@ -1,6 +1,6 @@
 //! The pair on system-call entry and exit: which calls are wanted, and who handles them.
 //!
-//! Order in both: the table (cheap, and most calls end here), membership, handler. Attached only while an agent is
+//! Order in both: the table (cheap, and most calls end here), membership, whether the kind is wanted, handler. Attached only while an agent is
 //! watched. Not for: what a handler records (`file`, `network`, `identity`).
 
 use crate::call::Call;
@@ -9,7 +9,7 @@ use crate::kernel::{Regs, Task};
 use crate::maps::{AM_ENTERED, Entered, Kept};
 use crate::{calls, file, identity, network, scope};
 use agentmon_common::stats::probe;
-use agentmon_common::syscalls::{self, PER_ABI, X32_BIT, op};
+use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::hint::black_box;
 
@@ -83,7 +83,7 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
-    if agent == 0 {
+    if agent == 0 || scope::is_off(agent, kind_bits(op)) {
         return Ok(());
     }
     let entered = entered(task, number)?;
@@ -91,6 +91,15 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
         return calls::remember(regs, compat, shape, entered);
     }
     network::remember(&Call { task, agent, regs, compat, number, op, ret: 0 }, entered)
+}
+
+/// By operation.
+static KIND_BITS: [u64; OPS] = syscalls::KIND_BITS;
+
+/// The kind of record of an operation, as a bit; 0 where its handler must find out.
+#[inline(always)]
+fn kind_bits(op: u8) -> u64 {
+    KIND_BITS[op as usize % OPS]
 }
 
 /// Nothing remembered yet.
@@ -136,7 +145,7 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
-    if agent == 0 {
+    if agent == 0 || scope::is_off(agent, kind_bits(op)) {
         return Ok(());
     }
     let call = Call { task, agent, regs, compat, number, op, ret };

@@ -35,7 +35,7 @@ pub fn am_uring(ctx: BtfTracePointContext) -> i32 {
 fn submitted(request: *const u8) -> Result<(), ProbeError> {
     let task = Task::current();
     let agent = scope::agent_of(task.tgid()?);
-    if agent == 0 {
+    if agent == 0 || scope::is_off(agent, 1 << kind::IO_URING) {
         return Ok(());
     }
     let opcode: u8 = load(request, offset!(kiocb_opcode))?;

@@ -7,9 +7,11 @@ use crate::compare::{Fields, agrees, match_all};
 use crate::flat::flatten;
 use crate::run::{Run, Running};
 use agentmon::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
-use agentmon::sensor::ring::{self, Drain, Frames, RecordSource};
+use agentmon::sensor::frames::Frames;
+use agentmon::sensor::ring::{self, Drain, RecordSource};
 use agentmon::sensor::{Sensor, SensorConfig};
-use std::collections::HashMap;
+use agentmon_common::rings;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -228,14 +230,37 @@ impl Watch {
         }
     }
 
-    /// Numbers of each slot's records strictly increase, and each hole is announced.
+    /// What a process did comes after its creation and before its end, whichever rings the records went through.
+    ///
+    /// # Panics
+    /// When not.
+    pub fn check_lives(&self) {
+        let (mut acted, mut ended) = (HashSet::new(), HashSet::new());
+        for event in &self.events {
+            if let Detail::Fork(fork) = &event.detail {
+                assert!(!acted.contains(&fork.child), "a process acted before it was created: {event:?}");
+            }
+            // Of these the header names a process that did nothing itself: it was moved, signalled, or found.
+            if matches!(event.kind(), Kind::CgroupJoin | Kind::CgroupLeave | Kind::Signal | Kind::ProcessSeen) {
+                continue;
+            }
+            assert!(!ended.contains(&event.process), "a process acted after its end: {event:?}");
+            acted.insert(event.process);
+            if event.kind() == Kind::Exit {
+                ended.insert(event.process);
+            }
+        }
+    }
+
+    /// Numbers of each slot's records of one ring strictly increase, and each hole is announced; lives are in order.
     ///
     /// # Panics
     /// When not.
     pub fn check_order(&self) {
-        let mut last: HashMap<u16, u64> = HashMap::new();
+        self.check_lives();
+        let mut last: HashMap<(u16, usize), u64> = HashMap::new();
         for event in &self.events {
-            let before = last.insert(event.slot, event.seq).unwrap_or(0);
+            let before = last.insert((event.slot, rings::of(event.kind() as u16)), event.seq).unwrap_or(0);
             assert!(event.seq > before, "record {} of slot {} after {before}", event.seq, event.slot);
             assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of slot {}", event.seq, event.slot);
         }

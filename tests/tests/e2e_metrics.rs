@@ -49,8 +49,8 @@ fn no_label_is_the_agents_to_choose() {
     let matched = format!("agentmon_rule_matches_total{{rule=\"{CANARY}\",severity=\"critical\"}}");
     let samples = node.metrics_when("the match is counted", |samples| samples.whole(&matched) == 1 && samples.whole(OPENS) > 0);
     let allowed = BTreeSet::from([
-        "action", "cause", "digest", "kind", "le", "probe", "program", "queue", "result", "rule", "severity", "stage", "state", "trigger",
-        "until", "version",
+        "action", "cause", "digest", "kind", "le", "probe", "program", "queue", "result", "ring", "rule", "severity", "stage", "state",
+        "trigger", "until", "version",
     ]);
     let names: BTreeSet<&str> = samples.labels().into_iter().map(|(name, _)| name).collect();
     assert!(names.is_subset(&allowed), "{:?}", names.difference(&allowed).collect::<Vec<_>>());

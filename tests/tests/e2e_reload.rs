@@ -83,3 +83,39 @@ fn other_agents_are_watched_after_a_reload_and_a_broken_configuration_changes_no
     }
     assert_eq!(node.stop().code, 0);
 }
+
+#[test]
+fn kinds_are_switched_off_by_the_configuration_and_other_ones_by_a_reload() {
+    let place = tempfile::tempdir().expect("a directory");
+    let group = Group::new("without");
+    // With the built-in rules.
+    let setup = |kinds: &str| Setup { rules: String::new(), agent: format!("without = [{kinds}]"), ..Setup::of("e2e-without", &group) };
+    let node = Node::watching(&setup("\"unlink\", \"io_uring\""), &group);
+    let line = "agent e2e-without is watched without unlink, io_uring: ";
+    assert!(node.stderr().contains(line) && node.stderr().contains(" cannot fire: bulk-delete, "), "{}", node.stderr());
+    let remove_and_rename = |name: &str| {
+        let [first, second] = ["", "-renamed"].map(|end| place.path().join(format!("{name}{end}")));
+        std::fs::write(&first, "").expect("a file");
+        group.run("mv \"$1\" \"$2\" && rm \"$2\"", &[first.to_str().expect("a name"), second.to_str().expect("a name")]);
+        let wanted = |activity: u32, path: &std::path::Path| [("/activity_id", json!(activity)), ("/file/path", json!(path))];
+        [wanted(5, &first), wanted(4, &second)]
+    };
+    let [rename, unlink] = remove_and_rename("first");
+    let log = node.log_until_now(&group);
+    let _ = log.one(&rename);
+    assert!(log.find(&unlink).is_err(), "unlink is switched off");
+
+    node.reconfigure(&setup("\"rename\""));
+    node.signal(Signal::HUP);
+    node.says("agent e2e-without: everything but rename is watched now");
+    let [rename, unlink] = remove_and_rename("second");
+    let log = node.log_until_now(&group);
+    let _ = log.one(&unlink);
+    assert!(log.find(&rename).is_err(), "rename is switched off");
+    assert_eq!(log.all(&[("/metadata/event_code", json!("agent.state"))]).len(), 0, "the agent went on");
+
+    node.reconfigure(&setup("\"fork\""));
+    node.signal(Signal::HUP);
+    node.says("`fork` cannot be switched off");
+    assert_eq!(node.stop().code, 0);
+}

@@ -2,6 +2,7 @@
 
 use agentmon::event::{Detail, Event, Kind};
 use agentmon_common::record::kind;
+use agentmon_common::rings;
 use agentmon_common::stats::probe;
 use agentmon_tests::watch::{AGENT, Watch};
 use std::collections::HashMap;
@@ -45,10 +46,10 @@ fn a_flood_is_accounted_for(processes: u64, calls: u64) {
     {
         assert_eq!(received + dropped, produced, "records of kind {number}: received + dropped = produced");
     }
-    // Holes in the numbers of each slot are those that were announced, and they are all that was lost.
+    // Holes in the numbers of each slot and ring are those that were announced, and they are all that was lost.
     watch.check_order();
     let announced: u64 = watch.events().iter().map(|event| u64::from(event.lost_before)).sum();
-    let last: HashMap<u16, &Event> = watch.events().iter().map(|event| (event.slot, event)).collect();
+    let last: HashMap<_, &Event> = watch.events().iter().map(|event| ((event.slot, rings::of(event.kind() as u16)), event)).collect();
     let numbered: u64 = last.values().map(|event| event.seq).sum();
     let unannounced = stats.produced_total() - numbered;
     assert_eq!(announced + unannounced, stats.dropped_total());

@@ -12,6 +12,7 @@ pub use rows::op;
 pub use senders::{is_sender, sender_name};
 pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
 
+use crate::record::kind;
 use rows::{ROWS, Row};
 
 /// Entries of tables by operation; a power of two above the largest number.
@@ -38,6 +39,29 @@ pub const SHAPES: [Shape; OPS] = {
         row += 1;
     }
     shapes
+};
+
+/// The kind of record of each operation, as a bit by kind; 0 where the arguments decide, or where it cannot be switched
+/// off (exec).
+pub const KIND_BITS: [u64; OPS] = {
+    let mut bits = [0; OPS];
+    let mut number = 0;
+    while number < OPS {
+        let kind = match number as u8 {
+            op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => kind::OPEN,
+            op::CONNECT => kind::CONNECT,
+            op::SETUID..=op::CAPSET => kind::IDENTITY,
+            op::BIND => kind::BIND,
+            op::LISTEN => kind::LISTEN,
+            op::ACCEPT | op::ACCEPT4 => kind::ACCEPT,
+            op::SOCKET | op::SOCKETPAIR => kind::SOCKET,
+            op::SETSOCKOPT => kind::NETLINK,
+            _ => SHAPES[number].kind,
+        };
+        bits[number] = if kind == 0 { 0 } else { 1 << kind };
+        number += 1;
+    }
+    bits
 };
 
 /// Names by number, for people and logs.

@@ -9,7 +9,7 @@ use crate::agents::launch::{self, LaunchError, Launched};
 use crate::agents::user::Identity;
 use crate::cgroup::Mount;
 use crate::config::{Config, Mode};
-use crate::event::AgentId;
+use crate::event::{AgentId, Kinds};
 use crate::metrics::Metrics;
 use crate::metrics::serve::{self, Health};
 use crate::monitor::{Finished, Monitor, MonitorError, ScreenMode, Settings, writer_config};
@@ -73,6 +73,9 @@ pub struct Run {
     /// Without the built-in rules.
     #[arg(long)]
     no_builtin_rules: bool,
+    /// Without this kind of events (open, unlink, …); may be given several times.
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    without: Vec<Kinds>,
     /// Compute every verdict and carry none out.
     #[arg(long)]
     observe: bool,
@@ -107,6 +110,9 @@ impl Run {
         check_capabilities()?;
         let config = Config::for_run();
         let set = rules::gather(!self.no_builtin_rules, &self.rules, config.rules.on_error)?;
+        if !self.without().is_empty() {
+            say::err(format_args!("warning: without {}: {}", self.without(), set.blinded(self.without())));
+        }
         let demo = self.demo.then(Demo::new).transpose()?;
         let (command, args) = match (&demo, self.command.split_first()) {
             (Some(demo), _) => demo.command(),
@@ -131,7 +137,7 @@ impl Run {
         let health = Arc::new(Health::default());
         let monitor = Monitor::start(self.settings(config, set, &metrics, &health)?)?;
         self.serve_metrics(&metrics, &health);
-        let agent = monitor.watch(prepared.name(), prepared.session(), prepared.cgroups().clone())?;
+        let agent = monitor.watch(prepared.name(), prepared.session(), prepared.cgroups().clone(), self.without())?;
         let mut signals = Signals::new()?;
         let mut launched = match prepared.start(self.stdout_of_command()?) {
             Ok(launched) => launched,
@@ -161,6 +167,10 @@ impl Run {
             Ended::Signal(signal) => 128_u8.saturating_add(signal.unsigned_abs() as u8),
             Ended::MonitorDied => anyhow::bail!("the monitor failed; the agent was killed"),
         })
+    }
+
+    fn without(&self) -> Kinds {
+        self.without.iter().fold(Kinds::default(), |all, kind| all.union(*kind))
     }
 
     fn output(&self) -> Output {
@@ -293,6 +303,13 @@ impl Signals {
             }
         }
     }
+}
+
+/// A kind that can be switched off.
+fn kind(name: &str) -> Result<Kinds, String> {
+    let mut kinds = Kinds::default();
+    kinds.insert(name).map_err(|error| format!("{error}: {}", error.hint()))?;
+    Ok(kinds)
 }
 
 fn exit_code(status: ExitStatus) -> u8 {

@@ -13,6 +13,7 @@ mod validate;
 pub use diagnostic::{ConfigError, Diagnostic};
 
 use crate::agents::resolve::Pattern;
+use crate::event::Kinds;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -77,7 +78,7 @@ pub enum OnRuleError {
 /// `[kernel]`: the sensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Size of the ring buffer, bytes; a power of two, 256 KiB to 1 GiB. Default 16 MiB.
+    /// Size of the main ring buffer, bytes; a power of two, 256 KiB to 1 GiB. Default 16 MiB.
     pub ring_bytes: u32,
     /// Time between two flights of the canary, seconds: 10 to 86,400; 0: it does not fly. Default 60.
     pub canary_seconds: u32,
@@ -107,6 +108,8 @@ pub struct AgentPattern {
     pub name: String,
     /// Where its processes are.
     pub pattern: Pattern,
+    /// Kinds of events that are not wanted of it. Default none.
+    pub without: Kinds,
 }
 
 impl Config {

@@ -50,19 +50,22 @@ fn every_key_has_its_effect() {
         [[agent]]
         name = "a"
         cgroup = "/x/*"
+        without = ["open", "unlink"]
         [[agent]]
         name = "a"
         unit = "b.service"
         "#,
     );
-    let agent = |pattern| AgentPattern { name: "a".into(), pattern };
+    let mut without = Kinds::default();
+    ["unlink", "open"].into_iter().for_each(|kind| without.insert(kind).unwrap());
+    let agent = |pattern, without| AgentPattern { name: "a".into(), pattern, without };
     let expected = Config {
         log: Log { dir: "/l".into(), max_bytes: 1 << 20, max_total_bytes: 4 << 20 },
         metrics: Metrics { enabled: false, listen: "[::1]:0".parse().unwrap() },
         rules: Rules { dirs: vec!["/r".into(), "/s".into()], built_in: false, on_error: OnRuleError::Skip },
         kernel: Kernel { ring_bytes: 1 << 20, canary_seconds: 0 },
         response: Response { mode: Mode::Observe },
-        agents: vec![agent(Pattern::Path("/x/*".into())), agent(Pattern::Unit("b.service".into()))],
+        agents: vec![agent(Pattern::Path("/x/*".into()), without), agent(Pattern::Unit("b.service".into()), Kinds::default())],
     };
     assert_eq!(config.unwrap(), expected);
 }
@@ -80,6 +83,19 @@ fn unknown_keys_and_values_get_a_suggestion() {
     ] {
         assert_eq!(mistakes(text), [mistake], "{text}");
     }
+}
+
+#[test]
+fn a_kind_that_cannot_be_switched_off_is_refused_where_it_stands() {
+    let text = "[[agent]]\nname = 'a'\nunit = 'x.service'\nwithout = ['opne', 'open',\n  'exec']\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "a.toml:4:12: `agent.without`: unknown kind `opne` | did you mean `open`?",
+            "a.toml:5:3: `agent.without`: `exec` cannot be switched off | it says which processes there are and whose: without it every other \
+             event would be told of the wrong one",
+        ]
+    );
 }
 
 #[test]

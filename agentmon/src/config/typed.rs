@@ -75,4 +75,6 @@ pub(super) struct Agent {
     pub(super) name: Spanned<String>,
     pub(super) cgroup: Option<Spanned<String>>,
     pub(super) unit: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) without: Vec<Spanned<String>>,
 }

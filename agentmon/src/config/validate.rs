@@ -7,6 +7,7 @@ use super::size::{Bytes, shown};
 use super::{AgentPattern, Config, Kernel, Log, Metrics, Mode, OnRuleError, Response, Rules, typed};
 use crate::agents::resolve::{Pattern, Resolver};
 use crate::agents::session::check_name;
+use crate::event::Kinds;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -129,7 +130,17 @@ impl Check<'_> {
             let hint = "paths begin below the cgroup2 mount, as in /proc/PID/cgroup; * stays within a level, ** does not";
             self.wrong(at, key, &error.to_string(), if key == "agent.cgroup" { hint } else { "" });
         }
-        Some(AgentPattern { name: name.get_ref().clone(), pattern })
+        Some(AgentPattern { name: name.get_ref().clone(), pattern, without: self.without(&typed.without) })
+    }
+
+    fn without(&mut self, typed: &[Spanned<String>]) -> Kinds {
+        let mut kinds = Kinds::default();
+        for name in typed {
+            if let Err(error) = kinds.insert(name.get_ref()) {
+                self.wrong(name, "agent.without", &error.to_string(), &error.hint());
+            }
+        }
+        kinds
     }
 
     fn size(&mut self, at: Option<&Spanned<Bytes>>, key: &str, (least, most): (u64, u64)) -> Option<u64> {

@@ -34,6 +34,7 @@ pub fn serve(file: &Path, probe_messages: bool) -> Result<()> {
     launch::ignore_job_control();
     let config = Config::load(file)?;
     let rules = load_rules(&config)?;
+    warn_of_blind_rules(&config, &rules);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(run(file, config, rules, probe_messages))
 }
@@ -131,7 +132,10 @@ impl Node<'_> {
         let read = Config::load(self.file).map_err(anyhow::Error::from);
         let read = read.and_then(|config| {
             self.warn_of_unchangeable(&config);
-            Ok((load_rules(&config)?, Watched::new(&config.agents)?))
+            let rules = load_rules(&config)?;
+            let watched = Watched::new(&config.agents)?;
+            warn_of_blind_rules(&config, &rules);
+            Ok((rules, watched))
         });
         match read {
             Ok((rules, watched)) => {
@@ -175,6 +179,13 @@ fn load_rules(config: &Config) -> Result<RuleSet> {
         return Err(BadRules { mistakes: errors }.into());
     }
     Ok(rules)
+}
+
+/// Says, for each agent that kinds are switched off for, which rules need them.
+fn warn_of_blind_rules(config: &Config, rules: &RuleSet) {
+    for agent in config.agents.iter().filter(|agent| !agent.without.is_empty()) {
+        tracing::warn!("agent {} is watched without {}: {}", agent.name, agent.without, rules.blinded(agent.without));
+    }
 }
 
 struct Signals {

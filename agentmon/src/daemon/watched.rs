@@ -6,14 +6,15 @@ use crate::agents::resolve::Resolver;
 use crate::agents::session::new_session;
 use crate::cgroup::{Cgroup, Mount, WalkLimits};
 use crate::config::AgentPattern;
-use crate::event::{AgentId, CgroupId};
+use crate::event::{AgentId, CgroupId, Kinds};
 use crate::monitor::{Monitor, MonitorError};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 
 /// The patterns, and what is watched because of them.
 pub struct Watched {
-    names: Vec<String>,
+    /// Name of each pattern's agents, and what is switched off for them.
+    names: Vec<(String, Kinds)>,
     resolver: Resolver,
     agents: HashMap<CgroupId, Agent>,
     /// Whether the last look had to leave cgroups out.
@@ -23,6 +24,23 @@ pub struct Watched {
 struct Agent {
     id: AgentId,
     name: String,
+    without: Kinds,
+}
+
+impl Agent {
+    /// What is not switched off any more, or now is: since the last reload.
+    fn switch_off(&mut self, without: Kinds, monitor: &Monitor) -> Result<()> {
+        match monitor.switch_off(self.id, without) {
+            Ok(()) => {
+                let what = if without.is_empty() { "everything".to_owned() } else { format!("everything but {without}") };
+                tracing::info!("agent {}: {what} is watched now", self.name);
+                self.without = without;
+            }
+            Err(MonitorError::EngineGone) => return Err(MonitorError::EngineGone.into()),
+            Err(error) => tracing::error!("agent {}: cannot change which kinds are watched: {error}", self.name),
+        }
+        Ok(())
+    }
 }
 
 impl Watched {
@@ -32,7 +50,7 @@ impl Watched {
     /// When a pattern is none.
     pub fn new(agents: &[AgentPattern]) -> Result<Self> {
         Ok(Self {
-            names: agents.iter().map(|agent| agent.name.clone()).collect(),
+            names: agents.iter().map(|agent| (agent.name.clone(), agent.without)).collect(),
             resolver: Resolver::new(agents.iter().map(|agent| &agent.pattern))?,
             agents: HashMap::new(),
             incomplete: false,
@@ -66,7 +84,7 @@ impl Watched {
         }
         self.incomplete = !found.walk.is_complete();
         let named: HashSet<(CgroupId, &str)> =
-            found.cgroups.iter().filter_map(|(i, cgroup)| Some((cgroup.id(), self.names.get(*i)?.as_str()))).collect();
+            found.cgroups.iter().filter_map(|(i, cgroup)| Some((cgroup.id(), self.names.get(*i)?.0.as_str()))).collect();
         let gone: Vec<CgroupId> =
             self.agents.iter().filter(|(id, agent)| !named.contains(&(**id, &agent.name))).map(|(id, _)| *id).collect();
         for id in gone {
@@ -75,21 +93,22 @@ impl Watched {
             }
         }
         for (i, cgroup) in found.cgroups {
-            if !self.agents.contains_key(&cgroup.id())
-                && let Some(name) = self.names.get(i).cloned()
-            {
-                self.watch(name, cgroup, monitor)?;
+            let Some((name, without)) = self.names.get(i).cloned() else { continue };
+            match self.agents.get_mut(&cgroup.id()) {
+                None => self.watch(name, without, cgroup, monitor)?,
+                Some(agent) if agent.without != without => agent.switch_off(without, monitor)?,
+                Some(_) => {}
             }
         }
         Ok(())
     }
 
-    fn watch(&mut self, name: String, cgroup: Cgroup, monitor: &Monitor) -> Result<()> {
+    fn watch(&mut self, name: String, without: Kinds, cgroup: Cgroup, monitor: &Monitor) -> Result<()> {
         let (id, shown) = (cgroup.id(), cgroup.shown());
-        match monitor.watch(&name, &new_session(), cgroup.into()) {
+        match monitor.watch(&name, &new_session(), cgroup.into(), without) {
             Ok(agent) => {
                 tracing::info!("watching {shown} as {name}");
-                self.agents.insert(id, Agent { id: agent, name });
+                self.agents.insert(id, Agent { id: agent, name, without });
             }
             Err(MonitorError::EngineGone) => return Err(MonitorError::EngineGone.into()),
             Err(error) => tracing::error!("cannot watch {shown} as {name}: {error}"),

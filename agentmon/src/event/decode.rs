@@ -102,6 +102,12 @@ pub fn kind_number(bytes: &[u8]) -> Option<u16> {
     Header::read_from_prefix(bytes).ok().map(|(header, _)| header.kind)
 }
 
+/// Boot time of a record that may not decode, nanoseconds, for ordering; 0 when it has no header.
+#[must_use]
+pub fn timestamp_ns(bytes: &[u8]) -> u64 {
+    Header::read_from_prefix(bytes).map_or(0, |(header, _)| header.timestamp_ns)
+}
+
 /// `ERESTARTSYS`, `ERESTARTNOINTR`, `ERESTARTNOHAND` and `ERESTART_RESTARTBLOCK` (`include/linux/errno.h`).
 const RESTARTS: [i64; 4] = [512, 513, 514, 516];
 /// `EINTR`.

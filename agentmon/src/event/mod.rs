@@ -7,6 +7,7 @@ mod call;
 pub mod decode;
 mod detail;
 pub mod errno;
+mod kinds;
 mod netlink;
 pub mod path;
 mod signal;
@@ -20,6 +21,7 @@ pub(crate) const AT_REMOVEDIR: u64 = 0x200;
 
 pub use call::{Argument, Call, Target};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
+pub use kinds::{Kinds, NotSwitchable};
 pub use netlink::{Change, NetworkChange};
 pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
@@ -260,9 +262,9 @@ pub struct Event {
     pub operation: &'static str,
     /// Slot the record was built in; the CPU is this by [`agentmon_common::stats::SLOTS`].
     pub slot: u16,
-    /// Number of the record in that slot.
+    /// Number of the record among those of that slot and the same ring ([`agentmon_common::rings`]).
     pub seq: u64,
-    /// Records of that slot lost just before this one.
+    /// Records of that slot and ring lost just before this one.
     pub lost_before: u32,
     /// What is particular to its kind.
     pub detail: Detail,

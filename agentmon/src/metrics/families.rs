@@ -47,8 +47,8 @@ families! {
     EVENTS = Counter, "agentmon_events_total", ["kind"], "Events received from the kernel and decoded.";
     EVENTS_DROPPED = Counter, "agentmon_events_dropped_total", ["stage", "kind"],
         "Events lost, by the stage that had no room; kind is any where the stage does not know it.";
-    RING_BYTES = Gauge, "agentmon_kernel_ringbuf_bytes", [], "Bytes that the last look found in the kernel's ring buffer.";
-    RING_CAPACITY = Gauge, "agentmon_kernel_ringbuf_capacity_bytes", [], "Size of the kernel's ring buffer.";
+    RING_BYTES = Gauge, "agentmon_kernel_ringbuf_bytes", ["ring"], "Bytes that the last look found in one of the kernel's ring buffers.";
+    RING_CAPACITY = Gauge, "agentmon_kernel_ringbuf_capacity_bytes", ["ring"], "Size of one of the kernel's ring buffers.";
     QUEUE_DEPTH = Gauge, "agentmon_queue_depth", ["queue"], "Items waiting in a hand-off between threads.";
     QUEUE_CAPACITY = Gauge, "agentmon_queue_capacity", ["queue"], "Items a hand-off between threads can hold.";
     PROBE_ERRORS = Counter, "agentmon_probe_errors_total", ["program", "cause"], "Errors inside the BPF programs.";

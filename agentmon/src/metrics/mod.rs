@@ -10,6 +10,7 @@ pub mod serve;
 
 pub use handles::{Breakers, Drops, PerKind, ProbeErrors, ProbeMisses, Queue, Stage, Trigger, set_total};
 
+use agentmon_common::rings;
 use families::{Family, FamilyKind};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -37,10 +38,10 @@ pub struct Metrics {
     pub events: PerKind,
     /// `events_dropped_total`
     pub dropped: Drops,
-    /// `kernel_ringbuf_bytes`
-    pub ring_bytes: IntGauge,
-    /// `kernel_ringbuf_capacity_bytes`
-    pub ring_capacity_bytes: IntGauge,
+    /// `kernel_ringbuf_bytes`, by `agentmon_common::rings`
+    pub ring_bytes: [IntGauge; rings::COUNT],
+    /// `kernel_ringbuf_capacity_bytes`, likewise
+    pub ring_capacity_bytes: [IntGauge; rings::COUNT],
     /// `queue_depth` and `queue_capacity` of the hand-off from drain to engine.
     pub engine_queue: Queue,
     /// `probe_errors_total`
@@ -113,8 +114,8 @@ impl Metrics {
             overflow: maker.counter(&families::OVERFLOW)?,
             events: PerKind::new(&maker.counters(&families::EVENTS)?),
             dropped: Drops::new(&maker.counters(&families::EVENTS_DROPPED)?),
-            ring_bytes: maker.gauge(&families::RING_BYTES)?,
-            ring_capacity_bytes: maker.gauge(&families::RING_CAPACITY)?,
+            ring_bytes: maker.per_ring(&families::RING_BYTES)?,
+            ring_capacity_bytes: maker.per_ring(&families::RING_CAPACITY)?,
             probe_errors: ProbeErrors::new(&maker.counters(&families::PROBE_ERRORS)?),
             probe_skipped: ProbeMisses::new(&maker.counters(&families::PROBE_MISSES)?),
             probe_slots_stuck: maker.gauge(&families::PROBE_SLOTS_STUCK)?,
@@ -247,6 +248,11 @@ impl Maker {
 
     fn gauge(&self, family: &Family) -> Result<IntGauge, prometheus::Error> {
         Ok(self.gauges(family)?.with_label_values::<&str>(&[]))
+    }
+
+    fn per_ring(&self, family: &Family) -> Result<[IntGauge; rings::COUNT], prometheus::Error> {
+        let gauges = self.gauges(family)?;
+        Ok(rings::NAMES.map(|ring| gauges.with_label_values(&[ring])))
     }
 }
 

@@ -14,14 +14,14 @@ use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Cgroup, Mount, WalkLimits};
 use crate::clock::{boot_ns, wall_clock};
-use crate::event::{AgentId, CgroupId, Detail, Event, decode};
+use crate::event::{AgentId, CgroupId, Detail, Event, Kinds, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
 use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
 use crate::sensor::Sensor;
-use crate::sensor::ring::Frames;
+use crate::sensor::frames::Frames;
 use crate::sensor::stats::KernelStats;
 use crate::view::{Losses, Summary};
 use anyhow::Context;
@@ -232,7 +232,12 @@ impl Engine {
     fn message(&mut self, message: Message) {
         // Who asked may have gone away: then nobody wants the answer.
         match message {
-            Message::Watch { name, session, cgroups, reply } => drop(reply.send(self.watch(&name, &session, cgroups))),
+            Message::Watch { name, session, cgroups, without, reply } => {
+                let _ = reply.send(self.watch(&name, &session, cgroups, without));
+            }
+            Message::SwitchOff { agent, without, reply } => {
+                let _ = reply.send(self.sensor.switch_off(agent, without).map_err(MonitorError::from));
+            }
             Message::Unwatch { agent, reply } => {
                 self.unwatch(agent);
                 let _ = reply.send(());
@@ -279,13 +284,13 @@ impl Engine {
         }
     }
 
-    fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups) -> Result<AgentId, MonitorError> {
+    fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
         let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.watch(id, || list(&roots));
+        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, || list(&roots)));
         self.update_probes();
         self.next_tick = Instant::now();
         match watched {

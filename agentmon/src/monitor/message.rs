@@ -5,7 +5,7 @@
 
 use crate::agents::AgentCgroups;
 use crate::canary::{Findings, Sightings};
-use crate::event::AgentId;
+use crate::event::{AgentId, Kinds};
 use crate::metrics::Trigger;
 use crate::response::{BreakerReport, Command};
 use crate::rules::RuleSet;
@@ -85,6 +85,8 @@ pub enum Message {
         session: String,
         /// Where it is.
         cgroups: AgentCgroups,
+        /// Kinds of events that are not wanted of it.
+        without: Kinds,
         /// Its number, or why not.
         reply: Reply<Result<AgentId, MonitorError>>,
     },
@@ -94,6 +96,15 @@ pub enum Message {
         agent: AgentId,
         /// When done.
         reply: Reply<()>,
+    },
+    /// Other kinds are not wanted of an agent.
+    SwitchOff {
+        /// Which agent.
+        agent: AgentId,
+        /// The kinds: all that are off from now on.
+        without: Kinds,
+        /// When done.
+        reply: Reply<Result<(), MonitorError>>,
     },
     /// New rules, or why there are none.
     Reload {

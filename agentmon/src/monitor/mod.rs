@@ -22,7 +22,7 @@ pub use settings::{Settings, writer_config};
 
 use crate::agents::AgentCgroups;
 use crate::canary::{Findings, Sightings};
-use crate::event::AgentId;
+use crate::event::{AgentId, Kinds};
 use crate::response::Command;
 use crate::rules::RuleSet;
 use crate::sensor::Sensor;
@@ -62,12 +62,20 @@ impl Monitor {
         Ok(Self { mailbox, drain, engine })
     }
 
-    /// Begins to watch an agent.
+    /// Begins to watch an agent, but for some kinds of events.
     ///
     /// # Errors
     /// When a probe cannot be attached, or the engine is gone.
-    pub fn watch(&self, name: &str, session: &str, cgroups: AgentCgroups) -> Result<AgentId, MonitorError> {
-        self.mailbox.ask(|reply| Message::Watch { name: name.to_owned(), session: session.to_owned(), cgroups, reply })?
+    pub fn watch(&self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
+        self.mailbox.ask(|reply| Message::Watch { name: name.to_owned(), session: session.to_owned(), cgroups, without, reply })?
+    }
+
+    /// Switches these kinds of events of an agent off, and all others on.
+    ///
+    /// # Errors
+    /// When the kernel side refuses, or the engine is gone.
+    pub fn switch_off(&self, agent: AgentId, without: Kinds) -> Result<(), MonitorError> {
+        self.mailbox.ask(|reply| Message::SwitchOff { agent, without, reply })?
     }
 
     /// Stops watching an agent.

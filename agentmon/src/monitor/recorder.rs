@@ -12,8 +12,10 @@ use crate::metrics::{Metrics, Stage, Trigger, set_total};
 use crate::process::ProcessTable;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{Rule, RuleSet};
-use crate::sensor::ring::{BACKLOG_RECORDS, Frames};
-use prometheus::IntCounter;
+use crate::sensor::frames::Frames;
+use crate::sensor::ring::BACKLOG_RECORDS;
+use agentmon_common::rings;
+use prometheus::{IntCounter, IntGauge};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +32,7 @@ pub struct Recorder {
 impl Recorder {
     /// Handles for these rules.
     pub fn new(metrics: Arc<Metrics>, health: Arc<Health>, rules: &RuleSet) -> Self {
-        metrics.engine_queue.capacity.set(i64::try_from(BACKLOG_RECORDS).unwrap_or(i64::MAX));
+        metrics.engine_queue.capacity.set(i64::try_from(BACKLOG_RECORDS.iter().sum::<usize>()).unwrap_or(i64::MAX));
         let mut recorder = Self { metrics, health, matches: HashMap::new() };
         recorder.rules(rules);
         recorder
@@ -83,8 +85,8 @@ impl Recorder {
     pub fn tick(&self, frames: &Frames, register: &Register, table: &ProcessTable) {
         self.health.beat();
         self.metrics.engine_queue.depth.set(i64::try_from(frames.len()).unwrap_or(i64::MAX));
-        self.metrics.ring_bytes.set(i64::try_from(frames.ring_bytes()).unwrap_or(i64::MAX));
-        self.metrics.ring_capacity_bytes.set(i64::try_from(frames.ring_capacity_bytes()).unwrap_or(i64::MAX));
+        set_each(&self.metrics.ring_bytes, frames.ring_bytes());
+        set_each(&self.metrics.ring_capacity_bytes, frames.ring_capacity_bytes());
         self.metrics.set_agents(register.counts());
         self.metrics.processes.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
         set_total(&self.metrics.processes_evicted, table.evicted());
@@ -130,6 +132,10 @@ impl Recorder {
         total(&self.metrics.log_errors, &log.write_errors);
         total(self.metrics.dropped.at(Stage::LogWrite), &log.dropped_lines);
     }
+}
+
+fn set_each(gauges: &[IntGauge; rings::COUNT], values: [usize; rings::COUNT]) {
+    gauges.iter().zip(values).for_each(|(gauge, value)| gauge.set(i64::try_from(value).unwrap_or(i64::MAX)));
 }
 
 #[cfg(test)]

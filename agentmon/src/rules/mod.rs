@@ -4,6 +4,7 @@
 //! follows a match (`crate::response`). The ways of a rule: `yaml` (positions) → `document`, `detection`, `correlation`
 //! (meaning) → `loader` (a set of rules, and what is wrong with the others) → `matcher`, `groups` (evaluation).
 
+mod blinded;
 mod category;
 mod correlation;
 mod detection;
@@ -25,6 +26,7 @@ mod value;
 mod window;
 mod yaml;
 
+pub use blinded::Blinded;
 pub use category::Category;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use engine::{Engine, StateSize};

@@ -9,8 +9,9 @@ use super::programs::{Hook, Need, PROBES, Presence, Probe};
 use super::refusal::program_error;
 use super::ring::RecordSource;
 use super::stats::KernelStats;
-use crate::event::{AgentId, CgroupId};
+use crate::event::{AgentId, CgroupId, Kinds};
 use agentmon_common::offsets::Offsets;
+use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
@@ -34,7 +35,7 @@ const MESSAGES_NONE: u8 = 0;
 /// How to load the probes.
 #[derive(Clone, Copy, Debug)]
 pub struct SensorConfig {
-    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
+    /// Size of the main ring in bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Whether the probes' debug messages are wanted.
     pub messages: bool,
@@ -190,6 +191,7 @@ pub struct Sensor {
     cgroups: HashMap<MapData, u64, u32>,
     members: Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>,
     forget: Array<MapData, u32>,
+    off: Array<MapData, u64>,
     slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     /// Links of the probes that are attached only while an agent is watched.
@@ -219,14 +221,15 @@ impl Sensor {
             None
         });
         let source = RecordSource {
-            ring: RingBuf::try_from(take(&mut ebpf, "AM_RING")).map_err(map_error("AM_RING"))?,
+            rings: [ring(&mut ebpf, "AM_RING")?, ring(&mut ebpf, "AM_URGENT")?],
             sleeping: Array::try_from(take(&mut ebpf, "AM_SLEEPING")).map_err(map_error("AM_SLEEPING"))?,
-            capacity_bytes: config.ring_bytes as usize,
+            capacity_bytes: [config.ring_bytes, URGENT_BYTES].map(|bytes| bytes as usize),
         };
         let mut sensor = Self {
             cgroups: HashMap::try_from(take(&mut ebpf, "AM_CGROUPS")).map_err(map_error("AM_CGROUPS"))?,
             members: Arc::new(Array::try_from(take(&mut ebpf, "AM_MEMBERS")).map_err(map_error("AM_MEMBERS"))?),
             forget: Array::try_from(take(&mut ebpf, "AM_FORGET")).map_err(map_error("AM_FORGET"))?,
+            off: Array::try_from(take(&mut ebpf, "AM_OFF")).map_err(map_error("AM_OFF"))?,
             slots: Array::try_from(take(&mut ebpf, "AM_SLOTS")).map_err(map_error("AM_SLOTS"))?,
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             ebpf,
@@ -316,6 +319,14 @@ impl Sensor {
         self.run_iterator()
     }
 
+    /// Switches off these kinds of records of an agent, and all others on, until it is no longer watched.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn switch_off(&mut self, AgentId(agent): AgentId, kinds: Kinds) -> Result<(), SensorError> {
+        self.off.set(agent, kinds.bits(), 0).map_err(map_error("AM_OFF"))
+    }
+
     /// Stops watching an agent: its cgroups make no new members, and its processes are none any more.
     ///
     /// # Errors
@@ -328,7 +339,8 @@ impl Sensor {
             let _ = self.cgroups.remove(&id);
         }
         self.watched.retain(|watched| *watched != agent);
-        let forgotten = self.forget(agent);
+        // The number is used again.
+        let forgotten = self.forget(agent).and(self.switch_off(agent, Kinds::default()));
         if self.watched.is_empty() {
             self.detach_pair();
         }
@@ -462,6 +474,10 @@ fn load_object(config: SensorConfig, offsets: PodOffsets) -> Result<Ebpf, Sensor
     loader.map_max_entries("AM_SCRATCH", slots);
     loader.map_max_entries("AM_SLOTS", slots);
     Ok(loader.load(OBJECT)?)
+}
+
+fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<RingBuf<MapData>, SensorError> {
+    RingBuf::try_from(take(ebpf, name)).map_err(map_error(name))
 }
 
 /// A map of the object, which is built together with this code.

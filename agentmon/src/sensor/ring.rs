@@ -1,27 +1,32 @@
-//! The drain: moves records from the kernel's ring into user memory as fast as it can, and nothing else.
+//! The drain: moves records from the kernel's two rings into user memory as fast as it can, and nothing else.
 //!
-//! One thread owns the ring. It copies each record once into a slab and hands `Bytes` frames to the engine through a
-//! wait-free queue. It never waits for the engine: when the engine is behind by [`BACKLOG_BYTES`], records stay in the
-//! kernel's ring, so that the only place where a record can be lost is the ring itself, where the probes count it.
+//! One thread owns the rings. It copies each record once into a slab and hands `Bytes` frames to the engine through a
+//! wait-free queue for each ring. It never waits for the engine: when the engine is behind by [`BACKLOG_BYTES`], records
+//! stay in the kernel's ring, so that the only place where a record can be lost is the ring itself, where the probes count
+//! it. Not for: the order in which the engine takes them (`super::frames`).
 
+use super::frames::Frames;
+use crate::clock::boot_ns;
+use crate::event::decode;
+use agentmon_common::rings::{self, MAIN, URGENT};
 use aya::maps::{Array, MapData, RingBuf};
 use bytes::{Bytes, BytesMut};
-use ringbuf::traits::{Consumer, Observer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
+use ringbuf::HeapProd;
+use ringbuf::traits::{Observer, Producer};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-/// Most bytes of records between drain and engine.
-pub const BACKLOG_BYTES: usize = 8 * 1024 * 1024;
-/// Most records between drain and engine.
-pub const BACKLOG_RECORDS: usize = 32 * 1024;
+/// Most bytes of records between drain and engine, by ring.
+pub const BACKLOG_BYTES: [usize; rings::COUNT] = [8 * 1024 * 1024, 4 * 1024 * 1024];
+/// Most records between drain and engine, by ring.
+pub const BACKLOG_RECORDS: [usize; rings::COUNT] = [32 * 1024, 16 * 1024];
 /// Records are copied into slabs of this size.
 const SLAB_BYTES: usize = 256 * 1024;
-/// Pause between two looks at the ring while records are coming.
+/// Pause between two looks at the rings while records are coming.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// Looks that find nothing before the drain goes to sleep.
 const IDLE_LOOKS: u32 = 2;
@@ -30,61 +35,35 @@ const SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// Where records come from.
 pub struct RecordSource {
-    pub(super) ring: RingBuf<MapData>,
+    /// By `agentmon_common::rings`.
+    pub(super) rings: [RingBuf<MapData>; rings::COUNT],
     pub(super) sleeping: Array<MapData, u32>,
-    pub(super) capacity_bytes: usize,
+    pub(super) capacity_bytes: [usize; rings::COUNT],
 }
 
 /// What drain and engine share.
-struct Shared {
-    backlog_bytes: AtomicUsize,
-    /// What the last look found in the kernel's ring.
-    ring_bytes: AtomicUsize,
-    ring_capacity_bytes: usize,
+pub(super) struct Shared {
+    /// Waiting for the engine, by ring.
+    pub backlog_bytes: [AtomicUsize; rings::COUNT],
+    /// What the last look found in the kernel's rings.
+    pub ring_bytes: [AtomicUsize; rings::COUNT],
+    pub ring_capacity_bytes: [usize; rings::COUNT],
+    /// Of everything up to this boot time, nothing is still in a ring.
+    pub complete_ns: AtomicU64,
     stop: AtomicBool,
     wake: OwnedFd,
 }
 
-/// The engine's end of the queue.
-pub struct Frames {
-    queue: HeapCons<Bytes>,
-    shared: Arc<Shared>,
-}
-
-/// The records that are waiting; `None` when there is none now.
-impl Iterator for Frames {
-    type Item = Bytes;
-
-    fn next(&mut self) -> Option<Bytes> {
-        let frame = self.queue.try_pop()?;
-        self.shared.backlog_bytes.fetch_sub(frame.len(), Ordering::Relaxed);
-        Some(frame)
-    }
-}
-
-impl Frames {
-    /// Records waiting now.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.queue.occupied_len()
-    }
-
-    /// Bytes waiting in the kernel's ring at the last look.
-    #[must_use]
-    pub fn ring_bytes(&self) -> usize {
-        self.shared.ring_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Size of the kernel's ring.
-    #[must_use]
-    pub fn ring_capacity_bytes(&self) -> usize {
-        self.shared.ring_capacity_bytes
-    }
-
-    /// Whether none is waiting.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+impl Shared {
+    pub(super) fn new(ring_capacity_bytes: [usize; rings::COUNT]) -> std::io::Result<Self> {
+        Ok(Self {
+            backlog_bytes: Default::default(),
+            ring_bytes: Default::default(),
+            ring_capacity_bytes,
+            complete_ns: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        })
     }
 }
 
@@ -99,21 +78,16 @@ pub struct Drain {
 /// # Errors
 /// When the eventfd or the thread cannot be had.
 pub fn start(source: RecordSource, engine: Thread) -> std::io::Result<(Drain, Frames)> {
-    let (producer, consumer) = HeapRb::new(BACKLOG_RECORDS).split();
-    let shared = Arc::new(Shared {
-        backlog_bytes: AtomicUsize::new(0),
-        ring_bytes: AtomicUsize::new(0),
-        ring_capacity_bytes: source.capacity_bytes,
-        stop: AtomicBool::new(false),
-        wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-    });
-    let mut worker = Worker { source, queue: producer, shared: Arc::clone(&shared), engine, slab: BytesMut::new() };
+    let shared = Arc::new(Shared::new(source.capacity_bytes)?);
+    let (producers, frames) = Frames::new(&shared);
+    let mut worker =
+        Worker { source, queues: producers, latest_ns: [0; rings::COUNT], shared: Arc::clone(&shared), engine, slab: BytesMut::new() };
     let thread = std::thread::Builder::new().name("am-drain".into()).spawn(move || worker.run())?;
-    Ok((Drain { shared: Arc::clone(&shared), thread }, Frames { queue: consumer, shared }))
+    Ok((Drain { shared, thread }, frames))
 }
 
 impl Drain {
-    /// Takes what is in the ring, then ends the thread. Records the engine has no room for stay in the ring.
+    /// Takes what is in the rings, then ends the thread. Records the engine has no room for stay there.
     pub fn stop(self) {
         self.shared.stop.store(true, Ordering::Release);
         // Full (EAGAIN) means that it is going to wake anyway.
@@ -124,9 +98,19 @@ impl Drain {
     }
 }
 
+/// What was taken from a ring at one look.
+struct Taken {
+    records: usize,
+    /// Up to this time nothing is left in the ring.
+    complete_ns: u64,
+}
+
 struct Worker {
     source: RecordSource,
-    queue: HeapProd<Bytes>,
+    /// By ring.
+    queues: [HeapProd<Bytes>; rings::COUNT],
+    /// Latest time of a record that was taken, by ring.
+    latest_ns: [u64; rings::COUNT],
     shared: Arc<Shared>,
     engine: Thread,
     slab: BytesMut,
@@ -139,12 +123,15 @@ impl Worker {
         loop {
             let stopping = self.shared.stop.load(Ordering::Acquire);
             let moved = self.drain();
-            // Without room the ring may still hold some: the engine is making room.
+            // Without room the rings may still hold some: the engine is making room.
             if stopping && moved == 0 && self.has_room() {
-                return;
+                // Nothing that comes later could be earlier.
+                self.shared.complete_ns.store(u64::MAX, Ordering::Release);
+                return self.engine.unpark();
             }
             idle = if moved == 0 { idle + 1 } else { 0 };
-            if idle < IDLE_LOOKS {
+            // Without room a ring that holds something would end the sleep at once.
+            if idle < IDLE_LOOKS || !self.has_room() {
                 #[expect(clippy::disallowed_methods, reason = "while records are coming the pause is the point: a wakeup each costs 6 µs")]
                 std::thread::sleep(BUSY_PAUSE);
             } else {
@@ -153,38 +140,59 @@ impl Worker {
         }
     }
 
-    /// Moves what is there; returns how many records.
+    /// One look at both rings: moves what is there; returns how many records.
+    ///
+    /// The time first, then the main ring, then the urgent one: what a process did before a record that was found in the
+    /// main ring is found in the urgent ring (`docs/decisions/0017-urgent-ring.md`).
     fn drain(&mut self) -> usize {
-        let (mut moved, mut bytes) = (0, 0);
-        while self.has_room() {
-            let Some(record) = self.source.ring.next() else { break };
+        let now_ns = boot_ns();
+        let main = self.take(MAIN, now_ns);
+        let urgent = self.take(URGENT, now_ns);
+        self.shared.complete_ns.fetch_max(main.complete_ns.min(urgent.complete_ns), Ordering::Release);
+        // Also for those that an earlier look moved and did not make complete.
+        if self.queues.iter().any(|queue| !queue.is_empty()) {
+            self.engine.unpark();
+        }
+        main.records + urgent.records
+    }
+
+    /// Moves what is in a ring, as far as there is room. `now_ns` is a time before this look.
+    fn take(&mut self, ring: usize, now_ns: u64) -> Taken {
+        let (mut records, mut bytes, mut all) = (0, 0, false);
+        while self.has_room_for(ring) {
+            let Some(record) = self.source.rings[ring].next() else {
+                all = true;
+                break;
+            };
             if self.slab.capacity() - self.slab.len() < record.len() {
                 self.slab = BytesMut::with_capacity(SLAB_BYTES.max(record.len()));
             }
             self.slab.extend_from_slice(&record);
             drop(record);
             let frame = self.slab.split().freeze();
-            bytes += frame.len();
-            self.shared.backlog_bytes.fetch_add(frame.len(), Ordering::Relaxed);
-            if self.queue.try_push(frame).is_err() {
-                unreachable!("has_room() said that there is room, and only this thread fills the queue");
+            self.latest_ns[ring] = self.latest_ns[ring].max(decode::timestamp_ns(&frame));
+            (records, bytes) = (records + 1, bytes + frame.len());
+            self.shared.backlog_bytes[ring].fetch_add(frame.len(), Ordering::Relaxed);
+            if self.queues[ring].try_push(frame).is_err() {
+                unreachable!("has_room_for() said that there is room, and only this thread fills the queue");
             }
-            moved += 1;
         }
-        self.shared.ring_bytes.store(bytes, Ordering::Relaxed);
-        if moved > 0 {
-            self.engine.unpark();
-        }
-        moved
+        self.shared.ring_bytes[ring].store(bytes, Ordering::Relaxed);
+        // What was left in a ring was begun after everything that was taken from it.
+        Taken { records, complete_ns: if all { now_ns } else { self.latest_ns[ring] } }
     }
 
     fn has_room(&self) -> bool {
-        !self.queue.is_full() && self.shared.backlog_bytes.load(Ordering::Relaxed) < BACKLOG_BYTES
+        (0..rings::COUNT).all(|ring| self.has_room_for(ring))
+    }
+
+    fn has_room_for(&self, ring: usize) -> bool {
+        !self.queues[ring].is_full() && self.shared.backlog_bytes[ring].load(Ordering::Relaxed) < BACKLOG_BYTES[ring]
     }
 
     /// Asks to be woken by the next record, looks once more, and waits.
     ///
-    /// A probe commits its record before it looks at the flag, and this thread looks at the ring after it has stored
+    /// A probe commits its record before it looks at the flag, and this thread looks at the rings after it has stored
     /// the flag, so one of the two sees the other.
     fn sleep(&mut self) {
         if let Err(error) = self.source.sleeping.set(0, 1, 0) {
@@ -193,7 +201,8 @@ impl Worker {
         if self.drain() > 0 {
             return;
         }
-        let mut fds = [PollFd::new(&self.source.ring, PollFlags::IN), PollFd::from_borrowed_fd(self.shared.wake.as_fd(), PollFlags::IN)];
+        let [main, urgent] = &self.source.rings;
+        let mut fds = [main.as_fd(), urgent.as_fd(), self.shared.wake.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, Some(&SLEEP)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => tracing::error!("cannot wait for records: {error}"),

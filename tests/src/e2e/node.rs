@@ -18,6 +18,8 @@ use tempfile::TempDir;
 pub struct Setup {
     /// Agents: name, and glob over cgroup paths.
     pub agents: Vec<(String, String)>,
+    /// Further lines of each `[[agent]]`.
+    pub agent: String,
     /// Lines of `[log]` beside `dir`.
     pub log: String,
     /// Where the log goes, when not to a directory of its own.
@@ -100,6 +102,11 @@ impl Node {
     pub fn watches(&self, group: &Group) {
         let wanted = format!("watching {} as ", group.path().display());
         eventually("the cgroup is watched", || if self.stderr().contains(&wanted) { Ok(()) } else { Err(self.stderr()) });
+    }
+
+    /// Waits until it has said something.
+    pub fn says(&self, what: &str) {
+        eventually(what, || if self.stderr().contains(what) { Ok(()) } else { Err(self.stderr()) });
     }
 
     /// Its process.
@@ -266,7 +273,7 @@ fn text(setup: &Setup, log_dir: &Path, port: u16) -> String {
         setup.kernel.as_deref().unwrap_or("canary_seconds = 0")
     );
     for (name, cgroup) in &setup.agents {
-        text.push_str(&format!("[[agent]]\nname = \"{name}\"\ncgroup = \"{cgroup}\"\n"));
+        text.push_str(&format!("[[agent]]\nname = \"{name}\"\ncgroup = \"{cgroup}\"\n{}\n", setup.agent));
     }
     text
 }

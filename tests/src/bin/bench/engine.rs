@@ -5,7 +5,8 @@
 
 use crate::daemon::{Daemon, Setup};
 use agentmon::event::{AgentId, Kind, decode};
-use agentmon::sensor::ring::{self, Drain, Frames};
+use agentmon::sensor::frames::Frames;
+use agentmon::sensor::ring::{self, Drain};
 use agentmon::sensor::run_time::ProgramRunTime;
 use agentmon::sensor::{Sensor, SensorConfig};
 use agentmon_tests::cgroup::Group;

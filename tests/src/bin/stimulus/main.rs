@@ -7,6 +7,7 @@ mod attributes;
 mod calls;
 mod changes;
 mod compat;
+mod criticals;
 mod exec;
 mod files;
 mod flips;
@@ -90,6 +91,9 @@ fn main() -> ExitCode {
         "storm" => hostile::storm(dir, number(1)),
         "thread-storm" => hostile::thread_storm(dir, number(1)),
         "close-race" => hostile::close_race(dir, number(1)),
+        "flood-opens" => criticals::flood_opens(number(0), number(1)),
+        "ignore" => criticals::ignore(),
+        "criticals" => criticals::criticals(number(0), number(1)),
         "flood" => hostile::flood(number(0), number(1)),
         "pause" => scope::pause(),
         "wait" => scope::wait_here(),
