@@ -73,6 +73,7 @@ members! {
     task_mm = "task_struct"."mm",
     task_signal = "task_struct"."signal",
     task_exit_code = "task_struct"."exit_code",
+    #[optional] task_flags = "task_struct"."flags",
     task_status = "task_struct"."thread_info.status",
     #[optional] pid_numbers = "pid"."numbers",
     cred_uid = "cred"."uid",

@@ -72,8 +72,14 @@ pub mod probe {
     pub const SIGNAL: usize = 9;
     /// tp_btf io_uring_submit_req.
     pub const IO_URING: usize = 10;
+    /// tp_btf cgroup_freeze.
+    pub const CGROUP_FREEZE: usize = 11;
+    /// tp_btf cgroup_unfreeze.
+    pub const CGROUP_UNFREEZE: usize = 12;
+    /// tp_btf task_rename.
+    pub const TASK_RENAME: usize = 13;
     /// One more than the largest.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 14;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -87,6 +93,9 @@ pub mod probe {
         "iter_task",
         "signal_generate",
         "io_uring_submit_req",
+        "cgroup_freeze",
+        "cgroup_unfreeze",
+        "task_rename",
     ];
 }
 

@@ -3,11 +3,13 @@
 //! `rows` is the table; the rest is made of it when the crate is compiled. Not for: what an operation means to a rule or
 //! a log.
 
+mod known;
 mod rows;
 mod senders;
 mod shape;
 pub mod socketcall;
 
+pub use known::{is_exec, is_unknown};
 pub use rows::op;
 pub use senders::{is_sender, sender_name};
 pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};

@@ -2,7 +2,9 @@
 
 use super::ProcessTable;
 use super::table::{EXITED_KEPT, PROCESSES_MAX};
-use crate::event::{AgentId, Cgroup, CgroupId, Detail, Event, Exec, Exit, Fork, Open, Outcome, Path, PathTrust, ProcessKey, Text};
+use crate::event::{
+    AgentId, Cgroup, CgroupAction, CgroupId, CgroupState, Detail, Event, Exec, Exit, Fork, Open, Outcome, Path, PathTrust, ProcessKey, Text,
+};
 use bytes::Bytes;
 
 fn key(tgid: u32) -> ProcessKey {
@@ -100,6 +102,20 @@ fn who_left_the_cgroup_is_outside_and_so_are_its_children() {
     table.apply(&fork(key(11), key(12)));
     assert!(table.get(key(12)).unwrap().outside);
     assert!(!table.get(key(10)).unwrap().outside);
+}
+
+#[test]
+fn who_does_something_to_a_cgroup_from_outside_is_not_kept() {
+    let mut table = ProcessTable::new();
+    let frozen = |by_member| {
+        Detail::CgroupState(CgroupState { cgroup: CgroupId(7), path: Text::default(), action: CgroupAction::Frozen, by_member })
+    };
+    for tgid in 1..4 {
+        assert_eq!(table.apply(&event(key(tgid), frozen(false))).key, key(tgid));
+    }
+    assert!(table.is_empty() && table.living().next().is_none());
+    table.apply(&event(key(5), frozen(true)));
+    assert_eq!(table.len(), 1);
 }
 
 #[test]

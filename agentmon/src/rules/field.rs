@@ -57,6 +57,8 @@ const SOCKET: &[Category] = &[Category::NetworkConnection, Category::UnixConnect
 const PROTOCOL: &[Category] = &[Category::NetworkConnection, Category::NetworkBind, Category::SocketCreate];
 const NETLINK: &[Category] = &[Category::Netlink];
 const PRIVILEGE: &[Category] = &[Category::PrivilegeChange];
+const TAMPERING: &[Category] = &[Category::ProcessTampering];
+const UNKNOWN: &[Category] = &[Category::UnknownSyscall];
 const CGROUP: &[Category] = &[Category::CgroupChange];
 /// Where one name leads to another.
 const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount, Category::IoUring];
@@ -216,6 +218,20 @@ fields! {
     ToCgroup in CGROUP;
     /// Whether the process was born there.
     Born in CGROUP;
+    /// What was done to a cgroup: `made`, `removed`, `frozen`, `thawed`; absent when a process left.
+    CgroupAction in CGROUP;
+    /// The cgroup it was done to, below the v2 mount.
+    TargetCgroup in CGROUP;
+    /// The thread's name until then.
+    OldName in TAMPERING;
+    /// The thread's name since.
+    NewName in TAMPERING;
+    /// The arguments that others see from now on, joined by one space.
+    NewCommandLine in TAMPERING;
+    /// The number of the call; of x32 numbers bit 30 (1073741824) is set.
+    SyscallNumber in UNKNOWN;
+    /// `x86_64`, `x32` or `i386`: which table the number is of.
+    SyscallAbi in UNKNOWN;
 }
 
 impl Field {
