@@ -104,8 +104,10 @@ pub mod kind {
     pub const NETLINK: u16 = 38;
     /// prctl moved what the kernel shows as a process's arguments.
     pub const ARGV: u16 = 39;
+    /// A TCP connection that a process connected or accepted is closed.
+    pub const FLOW: u16 = 40;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 40;
+    pub const COUNT: usize = 41;
 }
 
 /// Bits of [`Header::flags`].
@@ -522,6 +524,28 @@ pub struct ArgvFixed {
     pub argv: Span,
 }
 
+/// [`kind::FLOW`]. The header names the process that connected or accepted it, as it was then: it may have ended since.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FlowFixed {
+    /// Bytes of payload that were received.
+    pub bytes_in: u64,
+    /// Bytes of payload that were sent, those that were sent again counted once.
+    pub bytes_out: u64,
+    /// The peer; IPv4 in the first 4 bytes; network order.
+    pub peer_addr: [u8; 16],
+    /// The local address.
+    pub local_addr: [u8; 16],
+    /// Peer port, host order.
+    pub peer_port: u16,
+    /// Local port, host order.
+    pub local_port: u16,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// 1 when it was accepted, 0 when it was connected.
+    pub inbound: u16,
+}
+
 macro_rules! assert_layout {
     ($($ty:ty = $size:expr),* $(,)?) => { $(const _: () = {
         assert!(size_of::<$ty>() == $size);
@@ -532,4 +556,5 @@ assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
     SignalFixed = 56, UringFixed = 184, CgroupStateFixed = 32, ThreadNameFixed = 40, UnknownCallFixed = 8, ArgvFixed = 32,
+    FlowFixed = 56,
 }

@@ -78,8 +78,10 @@ pub mod probe {
     pub const CGROUP_UNFREEZE: usize = 12;
     /// tp_btf task_rename.
     pub const TASK_RENAME: usize = 13;
+    /// tp_btf inet_sock_set_state.
+    pub const SOCK_STATE: usize = 14;
     /// One more than the largest.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -96,6 +98,7 @@ pub mod probe {
         "cgroup_freeze",
         "cgroup_unfreeze",
         "task_rename",
+        "inet_sock_set_state",
     ];
 }
 

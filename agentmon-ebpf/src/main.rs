@@ -15,6 +15,7 @@ mod calls;
 mod cgroup;
 mod errors;
 mod file;
+mod flow;
 mod identity;
 mod kernel;
 mod maps;

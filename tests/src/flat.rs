@@ -3,8 +3,8 @@
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
 use agentmon::event::{
-    Address, Argv, Call, Cgroup, CgroupState, Change, Detail, Event, Exec, FileId, Fork, Identity, Kind, NetworkChange, Open, Path, Signal,
-    Socket, Target, ThreadName, Unlink, Uring, flags,
+    Address, Argv, Call, Cgroup, CgroupState, Change, Detail, Event, Exec, FileId, Flow, Fork, Identity, Kind, NetworkChange, Open, Path,
+    Signal, Socket, Target, ThreadName, Unlink, Uring, flags,
 };
 use serde_json::{Map, Value};
 
@@ -60,6 +60,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::ThreadName(it) => thread_name(it, put),
         Detail::UnknownCall(it) => put("number", it.number.into()),
         Detail::Argv(it) => argv(it, put),
+        Detail::Flow(it) => flow(it, put),
         Detail::Uring(it) => uring(it, put),
         Detail::Call(it) => call(it, put),
     }
@@ -240,4 +241,12 @@ fn argv(moved: &Argv, put: &mut impl FnMut(&str, Value)) {
     put("option", moved.option.into());
     put("argv", escaped(&moved.argv.bytes));
     put("argv_bytes", moved.argv.original.into());
+}
+
+fn flow(flow: &Flow, put: &mut impl FnMut(&str, Value)) {
+    put("peer", address(&Address::Inet(flow.peer)));
+    put("local", address(&Address::Inet(flow.local)));
+    put("inbound", flow.inbound.into());
+    put("bytes_in", flow.bytes_in.into());
+    put("bytes_out", flow.bytes_out.into());
 }

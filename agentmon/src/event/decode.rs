@@ -173,6 +173,7 @@ impl Record<'_> {
             Kind::ThreadName => Detail::ThreadName(self.thread_name()?),
             Kind::UnknownSyscall => Detail::UnknownCall(self.unknown_call()?),
             Kind::Argv => Detail::Argv(self.argv()?),
+            Kind::Flow => Detail::Flow(self.flow()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }

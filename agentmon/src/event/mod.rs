@@ -8,6 +8,7 @@ mod cgroup_state;
 pub mod decode;
 mod detail;
 pub mod errno;
+mod flow;
 mod names;
 mod netlink;
 pub mod path;
@@ -19,6 +20,7 @@ pub use agentmon_common::record::{flags, path_flags};
 pub use call::{Argument, Call, Target, UnknownCall};
 pub use cgroup_state::{CgroupAction, CgroupState};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
+pub use flow::Flow;
 pub use names::{Argv, ThreadName};
 pub use netlink::{Change, NetworkChange};
 pub use signal::{Delivery, Signal, SignalName};
@@ -124,11 +126,13 @@ pub enum Kind {
     Netlink = agentmon_common::record::kind::NETLINK,
     /// A process moved what the kernel shows as its arguments.
     Argv = agentmon_common::record::kind::ARGV,
+    /// A TCP connection is closed.
+    Flow = agentmon_common::record::kind::FLOW,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -168,6 +172,7 @@ impl Kind {
         Self::Send,
         Self::Netlink,
         Self::Argv,
+        Self::Flow,
     ];
 
     /// The kind with this number.
@@ -219,6 +224,7 @@ impl Kind {
             Self::Send => "send",
             Self::Netlink => "netlink",
             Self::Argv => "argv",
+            Self::Flow => "flow",
         }
     }
 }
@@ -305,6 +311,7 @@ impl Event {
             Detail::ThreadName(_) => Kind::ThreadName,
             Detail::UnknownCall(_) => Kind::UnknownSyscall,
             Detail::Argv(_) => Kind::Argv,
+            Detail::Flow(_) => Kind::Flow,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

@@ -198,6 +198,7 @@ impl Format {
             Detail::Open(_) | Detail::Unlink(_) => file_class::class(event),
             Detail::Socket(socket) => network_class::class(event, socket),
             Detail::Netlink(_) => network_class::change(),
+            Detail::Flow(_) => network_class::closed(),
             Detail::Call(call) => call_class::class(call),
             Detail::Uring(uring) => uring_class::class(uring),
             Detail::CgroupState(state) => kernel_class::cgroup_class(state),
@@ -220,6 +221,7 @@ impl Format {
         match &event.detail {
             Detail::Open(_) | Detail::Unlink(_) => file_class::body(&mut line, op),
             Detail::Socket(socket) => network_class::body(&mut line, op, socket),
+            Detail::Flow(flow) => network_class::flow(&mut line, op, flow),
             Detail::Netlink(_) | Detail::UnknownCall(_) => call_class::kernel(&mut line, op),
             Detail::CgroupState(state) => kernel_class::cgroup(&mut line, op, state),
             Detail::Call(call) => call_class::body(&mut line, op, call),
@@ -234,6 +236,7 @@ impl Format {
             Detail::Netlink(netlink) => network_class::changed(&mut line, netlink),
             Detail::Call(call) => call_class::unmapped(&mut line, call),
             Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
+            Detail::Flow(_) => {}
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),
             Detail::UnknownCall(call) => kernel_class::call_facts(&mut line, *call),
             _ => process_class::unmapped(&mut line, op),

@@ -23,7 +23,8 @@ pub struct ProcessTable {
     /// In order of arrival; entries of processes that are gone are skipped.
     arrived: VecDeque<ProcessKey>,
     exited: VecDeque<ProcessKey>,
-    /// Who last did something to an agent's cgroup and is no process of an agent.
+    /// Of the latest event whose process is not to be kept: a stranger who did something to an agent's cgroup, or one that ended
+    /// long ago.
     stranger: Option<Process>,
     /// Bytes that the programs hold.
     image_bytes: usize,
@@ -42,6 +43,9 @@ impl ProcessTable {
     pub fn apply(&mut self, event: &Event) -> &Process {
         if matches!(&event.detail, Detail::CgroupState(state) if !state.by_member) {
             return self.stranger.insert(unknown(event));
+        }
+        if matches!(event.detail, Detail::Flow(_)) {
+            return self.owner(event);
         }
         self.make_room();
         self.bring_up_to_date(event);
@@ -72,6 +76,14 @@ impl ProcessTable {
             _ => {}
         }
         self.entry(event)
+    }
+
+    /// Whose a connection was: as it is known, since the event says it as it was then. One that is forgotten is not kept anew.
+    fn owner(&mut self, event: &Event) -> &Process {
+        match self.processes.get(&event.process) {
+            Some(process) => process,
+            None => self.stranger.insert(unknown(event)),
+        }
     }
 
     /// The process with this identity.

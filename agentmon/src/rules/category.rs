@@ -64,11 +64,13 @@ pub enum Category {
     ProcessTampering,
     /// A system call was made whose number this build does not know.
     UnknownSyscall,
+    /// A TCP connection is closed.
+    NetworkFlow,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -94,6 +96,7 @@ impl Category {
         Self::ProcessSignal,
         Self::ProcessTampering,
         Self::UnknownSyscall,
+        Self::NetworkFlow,
     ];
 
     /// Its name in a rule.
@@ -125,6 +128,7 @@ impl Category {
             Self::ProcessSignal => "process_signal",
             Self::ProcessTampering => "process_tampering",
             Self::UnknownSyscall => "unknown_syscall",
+            Self::NetworkFlow => "network_flow",
         }
     }
 
@@ -136,8 +140,7 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 6] =
-    ["dns_query", "process_termination", "device_access", "network_flow", "sysctl_write", "compat_syscall"];
+pub(super) const NOT_YET: [&str; 5] = ["dns_query", "process_termination", "device_access", "sysctl_write", "compat_syscall"];
 
 /// The categories of one event: three at most.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,6 +165,7 @@ impl Categories {
             Detail::CgroupState(state) if state.by_member => one(Category::CgroupChange),
             Detail::ThreadName(_) | Detail::Argv(_) => one(Category::ProcessTampering),
             Detail::UnknownCall(_) => one(Category::UnknownSyscall),
+            Detail::Flow(_) => one(Category::NetworkFlow),
             // What an agent's process receives is not the agent's doing.
             Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
             Detail::Uring(uring) => Self { list: requested(uring) },

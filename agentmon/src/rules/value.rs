@@ -3,7 +3,7 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Address, Call, Detail, Exec, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags};
+use crate::event::{Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags};
 use crate::process::Operation;
 use agentmon_common::syscalls::X32_BIT;
 use agentmon_common::uring::opcode;
@@ -184,6 +184,7 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             Field::NewName => some(name.after()),
             _ => None,
         },
+        Detail::Flow(flow) => flowed(field, flow),
         Detail::UnknownCall(call) => match field {
             Field::SyscallNumber => short(call.number),
             Field::SyscallAbi if event.has(flags::COMPAT) => word("i386"),
@@ -195,6 +196,20 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             Field::Born => truth(cgroup.born),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+fn flowed(field: Field, flow: &Flow) -> Option<Value<'static>> {
+    let (from, to) = flow.from_to();
+    match field {
+        Field::DestinationIp => short(to.ip().to_canonical()),
+        Field::DestinationPort => short(to.port()),
+        Field::SourceIp => short(from.ip().to_canonical()),
+        Field::SourcePort => short(from.port()),
+        Field::Initiated => truth(!flow.inbound),
+        Field::BytesOut => short(flow.bytes_out),
+        Field::BytesIn => short(flow.bytes_in),
         _ => None,
     }
 }

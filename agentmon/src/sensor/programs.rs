@@ -76,6 +76,9 @@ pub const fn source(kind: Kind) -> Source {
         Kind::CgroupState => {
             Source { hooks: "tp_btf cgroup_mkdir, _rmdir, _freeze, _unfreeze", blind_to: "v1 hierarchies; limits that are set" }
         }
+        Kind::Flow => {
+            Source { hooks: "tp_btf inet_sock_set_state", blind_to: "UDP; TCP fast open; io_uring; what outlives the agent's cgroup" }
+        }
         Kind::ThreadName => Source { hooks: "tp_btf task_rename", blind_to: "nothing known of" },
         Kind::Argv => Source { hooks: "tp_btf sys_exit", blind_to: "arguments that are overwritten where they stand" },
         Kind::UnknownSyscall => Source { hooks: "tp_btf sys_exit", blind_to: "what the call does; numbers below 0" },
@@ -117,7 +120,7 @@ impl Probe {
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 14] = [
+pub const PROBES: [Probe; 15] = [
     Probe {
         program: "am_cgroup_mkdir",
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
@@ -209,6 +212,19 @@ pub const PROBES: [Probe; 14] = [
         presence: Presence::WhileWatching,
         need: Need::May(&["task_struct.flags"]),
         without: "names that threads are given are missed",
+    },
+    Probe {
+        program: "am_sock_state",
+        hook: Hook::Tracepoint(&["inet_sock_set_state"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&[
+            "sock.__sk_common.skc_state",
+            "sock.__sk_common.skc_flags",
+            "tcp_sock.bytes_sent",
+            "tcp_sock.bytes_retrans",
+            "tcp_sock.bytes_received",
+        ]),
+        without: "how many bytes went through a connection is missed",
     },
     Probe {
         program: "am_tasks",

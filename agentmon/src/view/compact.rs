@@ -205,6 +205,8 @@ fn is_quiet(event: &Event) -> bool {
         // Thread pools name their threads; what others do to an agent's cgroups the monitor tells in its own words.
         Detail::ThreadName(name) => name.thread != event.process.tgid,
         Detail::CgroupState(state) => !state.by_member,
+        // Its beginning was shown.
+        Detail::Flow(_) => true,
         // Programs end and stop what they started themselves.
         Detail::Signal(signal) => signal.other_agent.is_some(),
         _ => false,
@@ -232,6 +234,7 @@ const fn verb(event: &Event) -> &'static str {
         Detail::ThreadName(_) => "name",
         Detail::UnknownCall(_) => "unknown",
         Detail::Argv(_) => "argv",
+        Detail::Flow(_) => "flow",
         Detail::Uring(_) => "io_uring",
         Detail::Call(call) => call_verb(call.kind),
     }
@@ -277,6 +280,9 @@ fn what(line: &mut String, op: &Operation<'_>) {
         Detail::ThreadName(name) => target::renamed(line, name, NAME_WIDTH),
         Detail::UnknownCall(call) => {
             let _ = write!(line, "system call {:#x}{}", call.number, if op.event.has(flags::COMPAT) { " of i386" } else { "" });
+        }
+        Detail::Flow(flow) => {
+            let _ = write!(line, "{} {} bytes out, {} in", flow.peer, flow.bytes_out, flow.bytes_in);
         }
         Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
         Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
@@ -375,6 +381,7 @@ mod tests {
 09:22:38.577 send     claude-code/7f3a 93.184.215.14:53  curl[4712]
 09:22:38.577 netlink  claude-code/7f3a netfilter NFT_MSG_DELTABLE  curl[4712]
 09:22:38.577 argv     claude-code/7f3a sshd -D  curl[4712]
+09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -384,7 +391,7 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind]);
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow]);
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));

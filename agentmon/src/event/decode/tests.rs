@@ -3,8 +3,8 @@
 use super::{decode, kind_number};
 use crate::event::{Address, Delivery, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
-    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL,
-    OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed, UringFixed, kind, signal_bits,
+    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed, Header, IdentityFixed,
+    NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed, UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -155,8 +155,24 @@ fn named_record(kind: Kind) -> Option<Bytes> {
             record.header.syscall = 157;
             record.finish(&ArgvFixed { option: 9, argv, ..ArgvFixed::default() })
         }
+        Kind::Flow => {
+            let address = |last| std::array::from_fn(|at| [10, 0, 0, last].get(at).copied().unwrap_or(0));
+            let (peer_addr, local_addr) = (address(1), address(2));
+            let fixed =
+                FlowFixed { bytes_in: 5, bytes_out: 6, peer_addr, local_addr, peer_port: 443, local_port: 50000, family: 2, inbound: 0 };
+            Builder::new::<FlowFixed>(kind as u16, 0).finish(&fixed)
+        }
         _ => return None,
     })
+}
+
+#[test]
+fn a_closed_connection_says_how_much_went_through() {
+    let Detail::Flow(flow) = event(&named_record(Kind::Flow).expect("a record")).detail else { panic!("a flow") };
+    assert_eq!((flow.bytes_in, flow.bytes_out, flow.inbound), (5, 6, false));
+    assert_eq!(flow.from_to(), ("10.0.0.2:50000".parse().unwrap(), "10.0.0.1:443".parse().unwrap()));
+    let unix = FlowFixed { family: 1, ..FlowFixed::default() };
+    assert!(decode(&Builder::new::<FlowFixed>(kind::FLOW, 0).finish(&unix)).is_err(), "a family that has no such end");
 }
 
 #[test]

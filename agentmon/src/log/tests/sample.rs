@@ -1,7 +1,7 @@
 //! One operation of every kind, as the tests of the log use it.
 
 use crate::event::{
-    Address, AgentId, Argv, Call, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, Exit, FileId,
+    Address, AgentId, Argv, Call, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, Exit, FileId, Flow,
     Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
     UnknownCall, Unlink, WallClock,
 };
@@ -220,6 +220,10 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             }
             Kind::UnknownSyscall => sample("unknown_syscall", Detail::UnknownCall(UnknownCall { number: 470 })),
             Kind::Argv => sample("prctl", Detail::Argv(Argv { option: 9, argv: text(b"sshd\0-D\0") })),
+            Kind::Flow => {
+                let (peer, local) = ("93.184.215.14:443".parse().unwrap(), "10.0.3.17:51514".parse().unwrap());
+                sample("flow", Detail::Flow(Flow { peer, local, inbound: false, bytes_in: 1256, bytes_out: 517 }))
+            }
             Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
             Kind::Netlink => {
                 let change = Change::Message { protocol: 12, message: 0x0a02, flags: 5 };

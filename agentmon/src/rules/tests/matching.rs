@@ -1,8 +1,8 @@
 //! Modifiers, conditions, routing and counting, through rules as people write them.
 
 use super::support::{
-    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, froze, identity, leave, made, matches, moved,
-    netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
+    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave, made, matches,
+    moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
 };
 use crate::event::{Address, Detail, Kind, Socket, flags};
 use crate::rules::{Action, Category, Field};
@@ -168,6 +168,10 @@ fn names_cgroups_and_unknown_numbers_have_fields() {
         let text = rule(category, &detection) + "agentmon: {outcome: any}\n";
         evaluate(&mut engine(&text), case).len() == 1
     };
+    let sent = flow("1.2.3.4:443", 2_000_000);
+    let ends = "    DestinationIp|cidr: 1.2.3.0/24\n    DestinationPort: 443\n    SourcePort: 50000\n    Initiated: true\n";
+    assert!(all("network_flow", &format!("    traffic.bytes_out|gt: 1000000\n    traffic.bytes_in: 7\n{ends}"), &sent));
+    assert!(!all("network_flow", "    traffic.bytes_out|gt: 2000000\n", &sent));
     assert!(all("cgroup_change", "    CgroupAction: frozen\n    TargetCgroup|endswith: /sub\n", &froze(true)));
     assert!(all("process_tampering", "    OldName: bash\n    NewName: sshd\n    EventKind: thread_name\n", &renamed()));
     let sshd = moved(b"sshd\0-D\0");

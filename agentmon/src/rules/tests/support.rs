@@ -1,9 +1,9 @@
 //! Operations for tests: one line each, with what a rule could ask for and nothing else.
 
 use crate::event::{
-    Address, AgentId, Argv, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, FileId, Identity, Kind,
-    NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName, UnknownCall, Unlink,
-    Uring, flags,
+    Address, AgentId, Argv, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, FileId, Flow, Identity,
+    Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName, UnknownCall,
+    Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -228,6 +228,12 @@ pub fn moved(argv: &'static [u8]) -> Case {
 /// A call of an unknown number, which failed.
 pub fn unknown_call(number: u32) -> Case {
     case("unknown_syscall", Detail::UnknownCall(UnknownCall { number })).outcome(-38)
+}
+
+/// A connection to this peer is closed.
+pub fn flow(peer: &str, bytes_out: u64) -> Case {
+    let flow = Flow { peer: peer.parse().unwrap(), local: "10.0.0.9:50000".parse().unwrap(), inbound: false, bytes_in: 7, bytes_out };
+    case("flow", Detail::Flow(flow))
 }
 
 /// A signal to this process.

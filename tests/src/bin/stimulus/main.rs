@@ -10,6 +10,7 @@ mod compat;
 mod exec;
 mod files;
 mod flips;
+mod flows;
 mod groups;
 mod hostile;
 mod identity;
@@ -113,6 +114,7 @@ fn main() -> ExitCode {
         "arguments" => names::arguments(),
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
+        "flows" => flows::all(),
         "zombie" => scope::zombie(),
         "chain" => unruly::chain(dir, text(1)),
         "take-foreground" => unruly::take_foreground(dir),
