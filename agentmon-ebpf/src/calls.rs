@@ -6,7 +6,7 @@
 
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::{Regs, file_id, offset, read};
+use crate::kernel::{Regs, file_id, file_of, offset, read};
 use crate::maps::Entered;
 use crate::place::{self, AT_FDCWD, EFAULT};
 use crate::record::Record;
@@ -56,7 +56,7 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
         return Ok(());
     }
     let shape = shape(call.op);
-    let mut record = Record::new::<CallFixed>(call.task, call.agent, shape.kind, call.ret)?;
+    let mut record = Record::of_current::<CallFixed>(call.agent, shape.kind, call.ret)?;
     call.stamp(&mut record);
     push_args(&mut record, call, shape)?;
     let entered = call.entered()?;
@@ -163,7 +163,7 @@ fn behind_pidfd(call: &Call) -> u32 {
 
 #[inline(always)]
 fn pid_of_file(call: &Call) -> Result<u32, ProbeError> {
-    let file = call.task.file(call.arg(0)? as i32)?;
+    let file = file_of(call.arg(0)? as i32)?;
     let mut pid: *const u8 = read(file, offset!(file_private_data))?;
     if pid.is_null() {
         pid = read(read(file, offset!(file_inode))?, offset!(inode_private))?;
@@ -203,7 +203,7 @@ fn push_first(record: &mut Record, call: &Call, place: Place, entered: Option<&'
         }
     };
     // Another thread may have closed the descriptor, or it never was one: then its number is all there is to say.
-    let _ = push_file(record, call, fd);
+    let _ = push_file(record, fd);
     Ok(())
 }
 
@@ -226,8 +226,8 @@ fn path_of(call: &Call, place: Place) -> Result<(i32, u64), ProbeError> {
 
 /// The open file behind a descriptor.
 #[inline(always)]
-fn push_file(record: &mut Record, call: &Call, fd: i32) -> Result<(), ProbeError> {
-    let file = call.task.file(fd)?;
+fn push_file(record: &mut Record, fd: i32) -> Result<(), ProbeError> {
+    let file = file_of(fd)?;
     let mut id = file_id(read(file, offset!(file_inode))?)?;
     let walked = walk::file_path(record, file)?;
     id.path_flags = walked.flags;
@@ -277,7 +277,7 @@ fn is_writable_map(call: &Call) -> Result<bool, ProbeError> {
     if argument(call, 2)? & PROT_WRITE != 0 {
         return Ok(true);
     }
-    let Ok(file) = call.task.file(argument(call, 4)? as i32) else { return Ok(false) };
+    let Ok(file) = file_of(argument(call, 4)? as i32) else { return Ok(false) };
     Ok(read::<u32>(file, offset!(file_mode))? & FMODE_WRITE != 0)
 }
 

@@ -6,7 +6,7 @@
 
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::{Block, FILE_WORDS, file_id, offset, read};
+use crate::kernel::{Block, FILE_WORDS, file_id, file_of, offset, read};
 use crate::place::{AT_FDCWD, base_of};
 use crate::record::Record;
 use crate::walk;
@@ -20,7 +20,7 @@ const CREAT_FLAGS: u64 = 0o1101;
 /// The exit of open, openat, openat2 and creat.
 #[inline(never)]
 pub fn opened(call: &Call) -> Result<(), ProbeError> {
-    let mut record = Record::new::<OpenFixed>(call.task, call.agent, kind::OPEN, call.ret)?;
+    let mut record = Record::of_current::<OpenFixed>(call.agent, kind::OPEN, call.ret)?;
     call.stamp(&mut record);
     let at = matches!(call.op, op::OPENAT | op::OPENAT2 | op::OPEN_BY_HANDLE_AT);
     let dirfd = if at { call.arg(0)? as i32 } else { AT_FDCWD };
@@ -31,28 +31,27 @@ pub fn opened(call: &Call) -> Result<(), ProbeError> {
         fixed.open_flags = open_flags;
         fixed.create_mode = create_mode;
     }
-    let asked = if call.op == op::OPEN_BY_HANDLE_AT { None } else { push_asked(&mut record, call, at)? };
+    let asked = if call.op == op::OPEN_BY_HANDLE_AT { Span::default() } else { push_asked(&mut record, call, at)? };
     // Another thread may have closed the descriptor by now: then what was asked is all there is to say.
     if call.ret >= 0 && push_file(&mut record, call).is_ok() {
         return record.submit();
     }
-    if let Some(base) = base_of(&mut record, call.task, dirfd, asked)? {
-        let fixed = record.fixed::<OpenFixed>();
-        fixed.base = base.span;
-        fixed.base_flags = base.flags;
-    }
+    let base = base_of(&mut record, dirfd, asked)?;
+    let fixed = record.fixed::<OpenFixed>();
+    fixed.base = base.span;
+    fixed.base_flags = base.flags;
     record.submit()
 }
 
 /// The path as given. A handle has none.
 #[inline(always)]
-fn push_asked(record: &mut Record, call: &Call, at: bool) -> Result<Option<Span>, ProbeError> {
+fn push_asked(record: &mut Record, call: &Call, at: bool) -> Result<Span, ProbeError> {
     let asked = record.push_user_str(if at { call.arg(1)? } else { call.arg(0)? })?;
     match asked {
         Some(span) => record.fixed::<OpenFixed>().asked = span,
         None => record.flag(flags::UNREADABLE),
     }
-    Ok(asked)
+    Ok(asked.unwrap_or_default())
 }
 
 /// Flags and mode as given.
@@ -102,7 +101,7 @@ fn opened_file(file: *const u8) -> Result<OpenedFile, ProbeError> {
 /// The file behind the returned descriptor.
 #[inline(always)]
 fn push_file(record: &mut Record, call: &Call) -> Result<(), ProbeError> {
-    let file = opened_file(call.task.file(call.ret as i32)?)?;
+    let file = opened_file(file_of(call.ret as i32)?)?;
     let mut id = file_id(file.inode)?;
     let walked = walk::path(record, file.dentry, file.mnt)?;
     id.path_flags = walked.flags;
@@ -119,7 +118,7 @@ pub fn not_executed(call: &Call) -> Result<(), ProbeError> {
     if call.ret >= 0 {
         return Ok(());
     }
-    let mut record = Record::new::<ExecFixed>(call.task, call.agent, kind::EXEC, call.ret)?;
+    let mut record = Record::of_current::<ExecFixed>(call.agent, kind::EXEC, call.ret)?;
     call.stamp(&mut record);
     let at = call.op == op::EXECVEAT;
     let dirfd = if at { call.arg(0)? as i32 } else { AT_FDCWD };
@@ -129,10 +128,9 @@ pub fn not_executed(call: &Call) -> Result<(), ProbeError> {
         Some(span) => record.fixed::<ExecFixed>().filename = span,
         None => record.flag(flags::UNREADABLE),
     }
-    if let Some(base) = base_of(&mut record, call.task, dirfd, asked)? {
-        let fixed = record.fixed::<ExecFixed>();
-        fixed.cwd = base.span;
-        fixed.cwd_flags = base.flags;
-    }
+    let base = base_of(&mut record, dirfd, asked.unwrap_or_default())?;
+    let fixed = record.fixed::<ExecFixed>();
+    fixed.cwd = base.span;
+    fixed.cwd_flags = base.flags;
     record.submit()
 }

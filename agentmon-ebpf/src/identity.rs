@@ -13,7 +13,7 @@ use aya_ebpf::helpers::bpf_probe_read_user;
 /// The exit of a call of the identity family.
 #[inline(never)]
 pub fn changed(call: &Call) -> Result<(), ProbeError> {
-    let mut record = Record::new::<IdentityFixed>(call.task, call.agent, kind::IDENTITY, call.ret)?;
+    let mut record = Record::of_current::<IdentityFixed>(call.agent, kind::IDENTITY, call.ret)?;
     call.stamp(&mut record);
     let args = if call.op == op::CAPSET { capset_sets(call.arg(1)?) } else { [call.arg(0)?, call.arg(1)?, call.arg(2)?] };
     let cred = call.task.cred()?;

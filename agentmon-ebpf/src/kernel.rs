@@ -135,6 +135,19 @@ impl Task {
         Ok(load::<u32>(self.0, offset!(task_status))? & TS_COMPAT != 0)
     }
 
+    /// Null when the descriptor is free.
+    #[inline(always)]
+    fn file(self, fd: i32) -> Result<*const u8, ProbeError> {
+        let files: *const u8 = load(self.0, offset!(task_files))?;
+        let fdt: *const u8 = load(files, offset!(files_fdt))?;
+        let max_fds: u32 = load(fdt, offset!(fdtable_max_fds))?;
+        if fd < 0 || fd as u32 >= max_fds {
+            return Err(ProbeError::Null);
+        }
+        let table: *const u8 = load(fdt, offset!(fdtable_fd))?;
+        read(table, fd as usize * 8)
+    }
+
     #[inline(always)]
     pub fn mm(self) -> Result<*const u8, ProbeError> {
         load(self.0, offset!(task_mm))
@@ -161,20 +174,21 @@ impl Task {
         }
         load(load(self.0, offset!(task_group_leader))?, offset!(task_exit_code))
     }
+}
 
-    /// The `struct file` behind a descriptor of this task. Not a typed pointer: use [`read`].
-    #[inline(always)]
-    pub fn file(self, fd: i32) -> Result<*const u8, ProbeError> {
-        let files: *const u8 = load(self.0, offset!(task_files))?;
-        let fdt: *const u8 = load(files, offset!(files_fdt))?;
-        let max_fds: u32 = load(fdt, offset!(fdtable_max_fds))?;
-        if fd < 0 || fd as u32 >= max_fds {
-            return Err(ProbeError::Null);
-        }
-        let table: *const u8 = load(fdt, offset!(fdtable_fd))?;
-        let file: *const u8 = read(table, fd as usize * 8)?;
-        if file.is_null() { Err(ProbeError::Null) } else { Ok(file) }
-    }
+/// The `struct file` behind a descriptor of the task that runs now. Not a typed pointer: use [`read`].
+#[inline(always)]
+pub fn file_of(fd: i32) -> Result<*const u8, ProbeError> {
+    let file = am_file(fd) as *const u8;
+    if file.is_null() { Err(ProbeError::Null) } else { Ok(file) }
+}
+
+/// The same as a number, 0 when there is none. A global function, which the verifier checks once (see
+/// `record::am_identify`).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_file(fd: i32) -> u64 {
+    Task::current().file(fd).map_or(0, |file| file as u64)
 }
 
 /// Words of `struct file` that are read at once.

@@ -81,7 +81,7 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
 /// A record about a socket.
 #[inline(always)]
 pub fn record(call: &Call, args: &Args, kind: u16) -> Result<Record, ProbeError> {
-    let mut record = Record::new::<SocketFixed>(call.task, call.agent, kind, call.ret)?;
+    let mut record = Record::of_current::<SocketFixed>(call.agent, kind, call.ret)?;
     call.stamp(&mut record);
     let fixed = record.fixed::<SocketFixed>();
     fixed.op = u32::from(args.op);
@@ -107,7 +107,7 @@ fn attached(call: &Call, args: &Args) -> Result<(), ProbeError> {
     }
     let fd = if kind == kind::ACCEPT && call.ret >= 0 { call.ret as i32 } else { args.fd() };
     // A descriptor that is no socket (or was closed meanwhile) has no addresses: nothing more to say.
-    if let Ok(sock) = socket::sock(call.task, fd) {
+    if let Ok(sock) = socket::sock(fd) {
         socket::describe(record.fixed(), sock)?;
         flow::remember(&mut record, sock, kind);
     }
@@ -199,7 +199,7 @@ fn option_set(call: &Call, args: &Args) -> Result<(), ProbeError> {
     }
     let mut record = record(call, args, kind::NETLINK)?;
     netlink::tell(&mut record, option, level);
-    if let Ok(sock) = socket::sock(call.task, args.fd()) {
+    if let Ok(sock) = socket::sock(args.fd()) {
         socket::describe(record.fixed(), sock)?;
     }
     record.submit()

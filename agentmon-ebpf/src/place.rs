@@ -6,8 +6,8 @@
 use crate::bound::at_most;
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::Task;
-use crate::maps::Kept;
+use crate::kernel::file_of;
+use crate::maps::{Kept, Scratch};
 use crate::record::Record;
 use crate::walk::{self, Walked};
 use crate::word;
@@ -43,81 +43,92 @@ pub fn path(record: &mut Record, call: &Call, fd: i32, source: u64, kept: Option
     }
     let at_exit = record.push_user_str(source)?;
     let (asked, at_enter) = compare(record, kept, at_exit)?;
-    let mut place = PlaceFixed { asked: asked.unwrap_or_default(), at_enter, base: Span::default(), base_flags: 0, fd };
-    if let Some(base) = base_of(record, call.task, fd, asked)? {
-        place.base = base.span;
-        place.base_flags = base.flags;
-    }
-    Ok(place)
+    let base = base_of(record, fd, asked)?;
+    Ok(PlaceFixed { asked, at_enter, base: base.span, base_flags: base.flags, fd })
 }
 
-/// The directory a path is relative to; `None` for an absolute or unreadable path, or a bad descriptor.
+/// The directory a path is relative to; none for an absolute path, one that could not be read, or a bad descriptor.
 #[inline(always)]
-pub fn base_of(record: &mut Record, task: Task, dirfd: i32, asked: Option<Span>) -> Result<Option<Walked>, ProbeError> {
-    let Some(asked) = asked else { return Ok(None) };
-    let Ok(at) = at_most(asked.offset as usize, RECORD_MAX - 1) else { return Ok(None) };
+pub fn base_of(record: &mut Record, dirfd: i32, asked: Span) -> Result<Walked, ProbeError> {
+    let Ok(at) = at_most(asked.offset as usize, RECORD_MAX - 1) else { return Ok(Walked::NONE) };
     // SAFETY: `at` was just bounded by the size of the scratch.
-    if unsafe { record.base().add(at).read_volatile() } == b'/' {
-        return Ok(None);
+    if at == 0 || unsafe { record.base().add(at).read_volatile() } == b'/' {
+        return Ok(Walked::NONE);
     }
     if dirfd == AT_FDCWD {
-        return walk::working_directory(record, task).map(Some);
+        return walk::working_directory(record);
     }
-    match task.file(dirfd) {
-        Ok(file) => walk::file_path(record, file).map(Some),
-        Err(_) => Ok(None),
+    match file_of(dirfd) {
+        Ok(file) => walk::file_path(record, file),
+        Err(_) => Ok(Walked::NONE),
     }
 }
 
 /// Holds what stood there at entry against what stands there at exit, and flags what differs. Returns what to call
 /// the path, and the other string when there are two.
 #[inline(always)]
-fn compare(record: &mut Record, kept: Option<&Kept>, at_exit: Option<Span>) -> Result<(Option<Span>, Span), ProbeError> {
-    match (kept.filter(|kept| kept.len != 0), at_exit) {
-        (None, None) => record.flag(flags::UNREADABLE),
-        (None, Some(_)) => record.flag(flags::READ_AT_EXIT),
-        (Some(kept), None) => {
+fn compare(record: &mut Record, kept: Option<&Kept>, at_exit: Option<Span>) -> Result<(Span, Span), ProbeError> {
+    // None begins at 0, where the header stands. Asked of the span itself, so that it is never undefined: the verifier
+    // refuses to copy what was not written, needed or not.
+    let at_exit = at_exit.unwrap_or_default();
+    let is_readable = at_exit.offset != 0;
+    match kept.filter(|kept| kept.len != 0) {
+        Some(kept) if !is_readable => {
             record.flag(flags::CHANGED);
-            return Ok((Some(push_kept(record, kept)?), Span::default()));
+            Ok((push_kept(record, kept)?, Span::default()))
         }
-        (Some(kept), Some(span)) => {
-            if !is_same(record, kept, span) {
-                record.flag(flags::CHANGED);
-                return Ok((at_exit, push_kept(record, kept)?));
-            }
+        Some(kept) if !is_same(record, kept, at_exit) => {
+            record.flag(flags::CHANGED);
+            Ok((at_exit, push_kept(record, kept)?))
+        }
+        Some(_) => Ok((at_exit, Span::default())),
+        None => {
+            record.flag(if is_readable { flags::READ_AT_EXIT } else { flags::UNREADABLE });
+            Ok((at_exit, Span::default()))
         }
     }
-    Ok((at_exit, Span::default()))
 }
 
 /// Whether the string at `span` begins as the one at entry, and ends where that ends if it was read whole.
 #[inline(always)]
 pub fn is_same(record: &Record, kept: &Kept, span: Span) -> bool {
-    let len = kept.len as usize;
-    if len == 0 || len > ENTER_BYTES {
-        return false;
+    am_same(record.scratch(), kept, u64::from(span.offset)) != 0
+}
+
+/// Whether the record in the scratch goes on at `at` as `kept` does. Checked once by the verifier, as `am_walk` is.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_same(scratch: *const Scratch, kept: *const Kept, at: u64) -> u64 {
+    if scratch.is_null() || kept.is_null() {
+        return 0;
     }
-    let Ok(at) = at_most(span.offset as usize, RECORD_MAX - ENTER_BYTES) else { return false };
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there.
+    let (record, kept) = unsafe { ((&raw const (*scratch).record).cast::<u8>(), &*kept) };
+    let len = kept.len as usize;
+    let Ok(at) = at_most(at as usize, RECORD_MAX - ENTER_BYTES) else { return 0 };
+    if len == 0 || len > ENTER_BYTES {
+        return 0;
+    }
     // A string that fills the room may go on behind it; the last byte read is a NUL in any case.
     let compared = if len == ENTER_BYTES { ENTER_BYTES - 1 } else { len };
     let mut left = compared;
     let mut i = 0;
     while i < ENTER_BYTES / 8 {
-        // SAFETY: `at` and `i` were just bounded. Behind the string at `span` the scratch still holds its NUL.
-        let at_exit = unsafe { word::get(record.base().add(at + 8 * i)) };
+        // SAFETY: `at` and `i` were just bounded. Behind the string the scratch still holds its NUL.
+        let at_exit = unsafe { word::get(record.add(at + 8 * i)) };
         // SAFETY: `i` is below the number of words.
         let differing = at_exit ^ unsafe { word::get(kept.bytes.as_ptr().add(8 * i)) };
         if left < 8 {
             // The first bytes of a word are its low ones.
-            return differing & ((1 << (8 * left)) - 1) == 0;
+            return u64::from(differing & ((1 << (8 * left)) - 1) == 0);
         }
         if differing != 0 {
-            return false;
+            return 0;
         }
         left -= 8;
         i += 1;
     }
-    true
+    1
 }
 
 /// Appends the string remembered from entry.

@@ -28,7 +28,7 @@ fn exec(task: Task, old_tid: i32, bprm: *const u8) -> Result<(), ProbeError> {
     }
     // A thread that was not the first loses its id here without an exit.
     let _ = AM_ENTERED.remove(old_tid as u32);
-    let mut record = Record::new::<ExecFixed>(task, agent, kind::EXEC, 0)?;
+    let mut record = Record::of_current::<ExecFixed>(agent, kind::EXEC, 0)?;
     let file: *const u8 = load(bprm, offset!(bprm_file))?;
     let exe = walk::file_path(&mut record, file)?;
     let mut id = file_id(read(file, offset!(file_inode))?)?;
@@ -46,14 +46,14 @@ fn exec(task: Task, old_tid: i32, bprm: *const u8) -> Result<(), ProbeError> {
         fixed.interp = interp_span;
         fixed.argc = argc;
     }
-    push_cwd(&mut record, task)?;
+    push_cwd(&mut record)?;
     push_argv(&mut record, task)?;
     record.submit()
 }
 
 #[inline(always)]
-fn push_cwd(record: &mut Record, task: Task) -> Result<(), ProbeError> {
-    let cwd = walk::working_directory(record, task)?;
+fn push_cwd(record: &mut Record) -> Result<(), ProbeError> {
+    let cwd = walk::working_directory(record)?;
     let fixed = record.fixed::<ExecFixed>();
     fixed.cwd = cwd.span;
     fixed.cwd_flags = cwd.flags;
@@ -96,7 +96,7 @@ fn fork(parent: Task, child: Task) -> Result<(), ProbeError> {
         return scope::report(kind::CGROUP_JOIN, child, of_cgroup, cgroup_id, creator, core::ptr::null());
     }
     scope::set_agent(tgid, inherited)?;
-    let mut record = Record::new::<ForkFixed>(parent, inherited, kind::FORK, 0)?;
+    let mut record = Record::of_current::<ForkFixed>(inherited, kind::FORK, 0)?;
     *record.fixed() = ForkFixed {
         child_start_ns: child.start_ns()?,
         child_cgroup_id: cgroup_id,
@@ -134,7 +134,7 @@ fn exit(task: Task) -> Result<(), ProbeError> {
     }
     scope::set_agent(tgid, 0)?;
     scope::remember_ended(task, agent)?;
-    let mut record = Record::new::<ExitFixed>(task, agent, kind::EXIT, 0)?;
+    let mut record = Record::of_current::<ExitFixed>(agent, kind::EXIT, 0)?;
     record.fixed::<ExitFixed>().status = task.exit_status()?;
     record.submit()
 }

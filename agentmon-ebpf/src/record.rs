@@ -45,43 +45,41 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record with a header for `task` and a zeroed fixed part `F`.
+    /// A record of the task that runs now, with a zeroed fixed part `F`.
     #[inline(always)]
-    pub fn new<F: Copy>(task: Task, agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
+    pub fn of_current<F: Copy>(agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
+        let record = Self::claim::<F>(agent, kind, ret)?;
+        if am_identify(record.scratch()) == 0 { Ok(record) } else { Err(ProbeError::Null) }
+    }
+
+    /// A record of any task, with a zeroed fixed part `F`.
+    #[inline(always)]
+    pub fn of_task<F: Copy>(task: Task, agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
+        let mut record = Self::claim::<F>(agent, kind, ret)?;
+        identify(record.header(), task)?;
+        Ok(record)
+    }
+
+    /// A record that does not say yet whose it is.
+    #[inline(always)]
+    fn claim<F: Copy>(agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
         // SAFETY: a helper without arguments.
-        let now_ns = unsafe { bpf_ktime_get_boot_ns() };
-        let Some(slot) = Slot::claim(now_ns) else { return Err(no_slot(kind)) };
-        let base = slot.scratch().cast::<u8>();
-        let cred = task.cred()?;
-        let comm = task.comm()?;
-        let header = Header {
-            len: 0,
-            kind,
-            flags: 0,
-            timestamp_ns: now_ns,
-            start_ns: task.start_ns()?,
-            cgroup_id: task.cgroup_id()?,
-            ret,
-            seq: 0,
-            tgid: task.tgid()?,
-            tid: task.tid()?,
-            ppid: task.real_parent()?.tgid()?,
-            agent,
-            uid: load(cred, offset!(cred_uid))?,
-            euid: load(cred, offset!(cred_euid))?,
-            lost_before: 0,
-            slot: slot.number(),
-            syscall: NO_SYSCALL,
-            comm: [0; 16],
-        };
+        let timestamp_ns = unsafe { bpf_ktime_get_boot_ns() };
+        let Some(slot) = Slot::claim(timestamp_ns) else { return Err(no_slot(kind)) };
+        let mut record = Self { slot, len: size_of::<Header>() + size_of::<F>() };
+        let number = record.slot.number();
         // SAFETY: the scratch is a map value of RECORD_MAX bytes, aligned to 8, and this program's alone while it holds the slot.
-        unsafe {
-            base.cast::<Header>().write(header);
-            (&raw mut (*base.cast::<Header>()).comm).cast::<[u64; 2]>().write_unaligned(comm);
-        }
+        unsafe { zero::<Header>(record.base().cast()) };
+        let header = record.header();
+        header.kind = kind;
+        header.timestamp_ns = timestamp_ns;
+        header.ret = ret;
+        header.agent = agent;
+        header.slot = number;
+        header.syscall = NO_SYSCALL;
         // SAFETY: the fixed part lies behind the header in the same map value.
-        unsafe { zero::<F>(base.add(size_of::<Header>()).cast()) };
-        Ok(Self { slot, len: size_of::<Header>() + size_of::<F>() })
+        unsafe { zero::<F>(record.base().add(size_of::<Header>()).cast()) };
+        Ok(record)
     }
 
     /// The header.
@@ -212,6 +210,37 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// Whose the record in the scratch is: the task's that runs now. Not 0: a pointer was null.
+///
+/// A global function, which the verifier checks once, as `am_walk`: it looks for every pointer in a structure it knows by
+/// name through all the kernel's types (`btf_nested_type_is_trusted`, kernel/bpf/btf.c), half a millisecond each time.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_identify(scratch: *mut Scratch) -> u64 {
+    if scratch.is_null() {
+        return 1;
+    }
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there; it begins with the header.
+    let header = unsafe { &mut *scratch.cast::<Header>() };
+    u64::from(identify(header, Task::current()).is_err())
+}
+
+#[inline(always)]
+fn identify(header: &mut Header, task: Task) -> Result<(), ProbeError> {
+    let cred = task.cred()?;
+    header.start_ns = task.start_ns()?;
+    header.cgroup_id = task.cgroup_id()?;
+    header.tgid = task.tgid()?;
+    header.tid = task.tid()?;
+    header.ppid = task.real_parent()?.tgid()?;
+    header.uid = load(cred, offset!(cred_uid))?;
+    header.euid = load(cred, offset!(cred_euid))?;
+    let comm = task.comm()?;
+    // SAFETY: sixteen bytes in the middle of the header; the pointer comes from a reference to them.
+    unsafe { (&raw mut header.comm).cast::<[u64; 2]>().write_unaligned(comm) };
+    Ok(())
 }
 
 /// Counts a record that found no slot: as dropped, by kind.

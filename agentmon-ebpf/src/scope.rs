@@ -145,7 +145,7 @@ fn attach(destination: *const u8, path: *const u8, task: Task) -> Result<(), Pro
 /// Reports a move. `path` is null for a process that was born in another cgroup than its creator.
 #[inline(always)]
 pub fn report(kind: u16, task: Task, agent: u32, to_cgroup_id: u64, mover_tgid: u32, path: *const u8) -> Result<(), ProbeError> {
-    let mut record = Record::new::<CgroupFixed>(task, agent, kind, 0)?;
+    let mut record = Record::of_task::<CgroupFixed>(task, agent, kind, 0)?;
     let span = if path.is_null() { Span::default() } else { record.push_kernel_str(path)? };
     *record.fixed() = CgroupFixed { to_cgroup_id, mover_tgid, born: u32::from(path.is_null()), path: span, reserved: 0 };
     record.submit()
@@ -190,7 +190,7 @@ fn seen(task: Task) -> Result<(), ProbeError> {
         return Ok(());
     }
     set_agent(tgid, agent)?;
-    let mut record = Record::new::<ExecFixed>(task, agent, kind::PROCESS_SEEN, 0)?;
+    let mut record = Record::of_task::<ExecFixed>(task, agent, kind::PROCESS_SEEN, 0)?;
     let mm = task.mm()?;
     if !mm.is_null() {
         let file: *const u8 = load(mm, offset!(mm_exe_file))?;
@@ -202,7 +202,7 @@ fn seen(task: Task) -> Result<(), ProbeError> {
         fixed.exe = walked.span;
     }
     if !task.fs()?.is_null() {
-        let cwd = walk::working_directory(&mut record, task)?;
+        let cwd = walk::working_directory_of(&mut record, task)?;
         let fixed = record.fixed::<ExecFixed>();
         fixed.cwd = cwd.span;
         fixed.cwd_flags = cwd.flags;

@@ -123,7 +123,7 @@ fn destination(call: &Call, args: &Args) -> Destination {
 #[inline(always)]
 pub fn remember(call: &Call, args: &Args, entered: &mut Entered) -> Result<(), ProbeError> {
     // A descriptor that is no socket sends nothing.
-    let Ok(sock) = socket::sock(call.task, args.fd()) else { return Ok(()) };
+    let Ok(sock) = socket::sock(args.fd()) else { return Ok(()) };
     if socket::family(sock)? == AF_NETLINK {
         return netlink::remember(call, args, sock, entered);
     }
@@ -141,7 +141,7 @@ pub fn sent(call: &Call, args: &Args) -> Result<(), ProbeError> {
         return Ok(());
     }
     let mut record = record(call, args, kind::SEND)?;
-    let Ok(sock) = socket::sock(call.task, args.fd()) else { return Ok(()) };
+    let Ok(sock) = socket::sock(args.fd()) else { return Ok(()) };
     socket::describe(record.fixed(), sock)?;
     let flags = (if args.op == op::SENDMSG { args.values[2] } else { args.values[3] }) as u32;
     let fixed = record.fixed::<SocketFixed>();

@@ -73,7 +73,7 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     let (subject, other) = if received { (sent.target, sender) } else { (sender, sent.target) };
     let ret = if sent.result == OVERFLOW_FAIL { -EAGAIN } else { 0 };
     let whose = if received { of_target } else { agent };
-    let mut record = Record::new::<SignalFixed>(subject, whose, kind::SIGNAL, ret)?;
+    let mut record = Record::of_task::<SignalFixed>(subject, whose, kind::SIGNAL, ret)?;
     let header = record.header();
     header.syscall = by.number;
     if by.compat {

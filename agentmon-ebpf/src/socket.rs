@@ -5,7 +5,7 @@
 use crate::bound::at_most;
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::{Block, Task, offset, read};
+use crate::kernel::{Block, file_of, offset, read};
 use agentmon_common::record::SocketFixed;
 use agentmon_common::syscalls::{op, socketcall};
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated::bpf_probe_read_user};
@@ -68,8 +68,8 @@ impl Args {
 
 /// The `struct sock` behind a descriptor.
 #[inline(always)]
-pub fn sock(task: Task, fd: i32) -> Result<*const u8, ProbeError> {
-    let file = task.file(fd)?;
+pub fn sock(fd: i32) -> Result<*const u8, ProbeError> {
+    let file = file_of(fd)?;
     let inode: *const u8 = read(file, offset!(file_inode))?;
     if read::<u16>(inode, offset!(inode_mode))? & S_IFMT != S_IFSOCK {
         return Err(ProbeError::Null);

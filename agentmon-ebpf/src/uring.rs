@@ -5,7 +5,7 @@
 
 use crate::bound::at_most;
 use crate::errors::{ProbeError, finish};
-use crate::kernel::{Block, Task, file_id, load, offset, read};
+use crate::kernel::{Block, Task, file_id, file_of, load, offset, read};
 use crate::place::base_of;
 use crate::record::Record;
 use crate::scope;
@@ -46,7 +46,7 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
     }
     let asked = Asked::of(opcode, request)?;
     let address = Address::of(opcode, request)?;
-    let mut record = Record::new::<UringFixed>(task, agent, kind::IO_URING, 0)?;
+    let mut record = Record::of_current::<UringFixed>(agent, kind::IO_URING, 0)?;
     record.flag(flags::SUBMITTED);
     {
         let fixed = record.fixed::<UringFixed>();
@@ -61,13 +61,13 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
     }
     if asked.on_file {
         // A file that is registered with the ring has no descriptor: its number there is all there is to say.
-        let _ = push_file(&mut record, task, request);
+        let _ = push_file(&mut record, request);
     } else if asked.has_path {
-        let place = place(&mut record, task, asked.at, asked.name)?;
+        let place = place(&mut record, asked.at, asked.name)?;
         record.fixed::<UringFixed>().first = place;
     }
     if asked.to_name != 0 {
-        let place = place(&mut record, task, asked.to_at, asked.to_name)?;
+        let place = place(&mut record, asked.to_at, asked.to_name)?;
         record.fixed::<UringFixed>().second = place;
     }
     if asked.text != 0 {
@@ -182,30 +182,26 @@ fn string(filename: u64) -> u64 {
 
 /// A path the kernel has copied, and the directory it is relative to.
 #[inline(always)]
-fn place(record: &mut Record, task: Task, at: i32, filename: u64) -> Result<PlaceFixed, ProbeError> {
-    let mut place = PlaceFixed { fd: at, asked: Span::default(), at_enter: Span::default(), base: Span::default(), base_flags: 0 };
+fn place(record: &mut Record, at: i32, filename: u64) -> Result<PlaceFixed, ProbeError> {
     let string = string(filename);
     if string == 0 {
         record.flag(flags::UNREADABLE);
-        return Ok(place);
+        return Ok(PlaceFixed { fd: at, ..PlaceFixed::default() });
     }
-    place.asked = record.push_kernel_str(string as *const u8)?;
-    if let Some(base) = base_of(record, task, at, Some(place.asked))? {
-        place.base = base.span;
-        place.base_flags = base.flags;
-    }
-    Ok(place)
+    let asked = record.push_kernel_str(string as *const u8)?;
+    let base = base_of(record, at, asked)?;
+    Ok(PlaceFixed { fd: at, asked, at_enter: Span::default(), base: base.span, base_flags: base.flags })
 }
 
 /// The open file that a request acts on.
 #[inline(always)]
-fn push_file(record: &mut Record, task: Task, request: *const u8) -> Result<(), ProbeError> {
+fn push_file(record: &mut Record, request: *const u8) -> Result<(), ProbeError> {
     let fd: i32 = read(request, offset!(kiocb_fd))?;
     record.fixed::<UringFixed>().first.fd = fd;
     if read::<u32>(request, offset!(kiocb_flags))? & FIXED_FILE != 0 {
         return Ok(());
     }
-    let file = task.file(fd)?;
+    let file = file_of(fd)?;
     let mut id = file_id(read(file, offset!(file_inode))?)?;
     let walked = walk::file_path(record, file)?;
     id.path_flags = walked.flags;

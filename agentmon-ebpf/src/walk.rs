@@ -19,22 +19,73 @@ pub struct Walked {
     pub flags: u32,
 }
 
+impl Walked {
+    /// There was nothing to walk.
+    pub const NONE: Self = Self { span: Span { offset: 0, len: 0, original: 0 }, flags: 0 };
+}
+
 /// Writes the path of `dentry` on `mnt` (a `struct vfsmount *`) to the end of the record.
 #[inline(always)]
 pub fn path(record: &mut Record, dentry: *const u8, mnt: *const u8) -> Result<Walked, ProbeError> {
+    // SAFETY: the verifier knows the pointer as a value of AM_SCRATCH; nothing else refers to it.
+    unsafe { (*record.scratch()).walk.begin(dentry, mnt) };
+    from_beginning(record)
+}
+
+/// The same of the working directory of the task that runs now.
+#[inline(always)]
+pub fn working_directory(record: &mut Record) -> Result<Walked, ProbeError> {
+    if am_begin_at_pwd(record.scratch()) != 0 {
+        return Err(ProbeError::Null);
+    }
+    from_beginning(record)
+}
+
+/// Where a walk of the working directory begins. Not 0: the task has none. Global, as `record::am_identify`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_begin_at_pwd(scratch: *mut Scratch) -> u64 {
+    if scratch.is_null() {
+        return 1;
+    }
+    let Ok((dentry, mnt)) = pwd(Task::current()) else { return 1 };
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there; nothing else refers to it.
+    unsafe { (*scratch).walk.begin(dentry, mnt) };
+    0
+}
+
+#[inline(always)]
+fn from_beginning(record: &mut Record) -> Result<Walked, ProbeError> {
     let start = record.len();
-    if start > RECORD_MAX - PATH_MAX - COMPONENT_MAX {
+    // SAFETY: as in `path`.
+    let walk = unsafe { &raw mut (*record.scratch()).walk };
+    // SAFETY: as above.
+    unsafe { (*walk).at = start as u64 };
+    am_walk(record.scratch());
+    // SAFETY: as above.
+    let (end, flags) = unsafe { ((*walk).at as usize, (*walk).flags as u32) };
+    if end < start || end > RECORD_MAX {
         return Err(ProbeError::TooLarge);
     }
-    let mut scratch = record.scratch();
-    // SAFETY: the verifier knows the pointer as a value of AM_SCRATCH; nothing else refers to it.
+    record.set_len(end);
+    let len = (end - start) as u32;
+    Ok(Walked { span: Span { offset: start as u32, len, original: len }, flags })
+}
+
+/// The walk itself: names from `at` of the scratch's `walk` on. What it came to stands there.
+///
+/// A function that the verifier knows by the types of its arguments and checks once (a global one, by `no_mangle`;
+/// `btf_prepare_func_args`, kernel/bpf/btf.c), where it checks any other again with every state that calls it. It has to
+/// return a number.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_walk(mut scratch: *mut Scratch) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there; nothing else refers to it.
     let walk = unsafe { &mut (*scratch).walk };
-    let mut block = Block::EMPTY;
-    let mount = MountView::read(&mut block, (mnt as u64).wrapping_sub(offset!(mount_mnt) as u64))?;
-    walk.dentry = dentry as u64;
-    walk.enter(mount);
-    walk.at = start as u64;
-    walk.end = (start + PATH_MAX) as u64;
+    walk.end = walk.at + PATH_MAX as u64;
     walk.flags = 0;
     walk.done = 0;
     // SAFETY: `step` has the signature bpf_loop asks for; its context outlives the call.
@@ -42,14 +93,7 @@ pub fn path(record: &mut Record, dentry: *const u8, mnt: *const u8) -> Result<Wa
     if walk.done == 0 {
         walk.flags |= u64::from(path_flags::TRUNCATED);
     }
-    let end = walk.at as usize;
-    if end < start || end > RECORD_MAX {
-        return Err(ProbeError::TooLarge);
-    }
-    let flags = walk.flags as u32;
-    record.set_len(end);
-    let len = (end - start) as u32;
-    Ok(Walked { span: Span { offset: start as u32, len, original: len }, flags })
+    0
 }
 
 /// One step: over a mount point, or one name. Returns 1 to end the loop.
@@ -96,6 +140,17 @@ impl MountView {
 }
 
 impl Walk {
+    /// Where to begin: as if at the root of a mount that hangs on `dentry` of `mnt`. By way of memory: to the verifier these
+    /// are pointers of their types, and a global function takes numbers only.
+    #[inline(always)]
+    fn begin(&mut self, dentry: *const u8, mnt: *const u8) {
+        self.mountpoint = dentry as u64;
+        self.mount_parent = (mnt as u64).wrapping_sub(offset!(mount_mnt) as u64);
+        self.mount = 0;
+        self.dentry = 0;
+        self.mount_root = 0;
+    }
+
     #[inline(always)]
     fn enter(&mut self, mount: MountView) {
         self.mount = mount.at;
@@ -180,11 +235,16 @@ pub fn file_path(record: &mut Record, file: *const u8) -> Result<Walked, ProbeEr
     self::path(record, path[1], path[0])
 }
 
-/// Writes the path of a task's working directory.
+/// Writes the path of any task's working directory.
 #[inline(always)]
-pub fn working_directory(record: &mut Record, task: Task) -> Result<Walked, ProbeError> {
-    let fs = task.fs()?;
-    let dentry: *const u8 = load(fs, offset!(fs_pwd_dentry))?;
-    let mnt: *const u8 = load(fs, offset!(fs_pwd_mnt))?;
+pub fn working_directory_of(record: &mut Record, task: Task) -> Result<Walked, ProbeError> {
+    let (dentry, mnt) = pwd(task)?;
     path(record, dentry, mnt)
+}
+
+/// Dentry and mount of a task's working directory.
+#[inline(always)]
+fn pwd(task: Task) -> Result<(*const u8, *const u8), ProbeError> {
+    let fs = task.fs()?;
+    Ok((load(fs, offset!(fs_pwd_dentry))?, load(fs, offset!(fs_pwd_mnt))?))
 }

@@ -3,6 +3,7 @@
 use agentmon_tests::cgroup::v2_mount;
 use agentmon_tests::e2e::events::Events;
 use agentmon_tests::e2e::session::Session;
+use rustix::process::Gid;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -13,6 +14,8 @@ fn said(user: &str, script: &str) -> (Vec<String>, Events, TempDir) {
     let place = tempfile::tempdir().expect("a directory");
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).expect("permissions");
     let script = format!("exec > \"$1/said\" 2> \"$1/refused\"; {script}");
+    // A group of the caller's, of this thread alone: it must not come along.
+    rustix::thread::set_thread_groups(&[Gid::from_raw(4_242)]).expect("root");
     let ended = Session::script(&["--user", user], &script, &[place.path().to_str().expect("a name")]).end();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let said = std::fs::read_to_string(place.path().join("said")).expect("what it said");

@@ -131,3 +131,53 @@ impl Recorder {
         total(self.metrics.dropped.at(Stage::LogWrite), &log.dropped_lines);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agentmon_common::stats::{cause, probe};
+
+    /// Every number of a tally another one, so that none is taken for its neighbour.
+    fn tally() -> (Tally, Vec<(String, u64)>) {
+        let (mut tally, mut shown) = (Tally::default(), Vec::new());
+        for (number, kind) in (1_u64..).zip(Kind::ALL) {
+            tally.received.0[kind as usize] = 1_000 + number;
+            tally.kernel.dropped[kind as usize] = 2_000 + number;
+            tally.undecodable.0[kind as usize] = 3_000 + number;
+            let name = kind.name();
+            shown.push((format!("agentmon_events_dropped_total{{kind=\"{name}\",stage=\"kernel_ringbuf\"}}"), 2_000 + number));
+            shown.push((format!("agentmon_events_dropped_total{{kind=\"{name}\",stage=\"decode\"}}"), 3_000 + number));
+        }
+        tally.undecodable.0[0] = 4_001;
+        tally.unclaimed = 4_002;
+        tally.screen_dropped = 4_003;
+        tally.canary = 4_004;
+        for (number, name) in probe::NAMES.iter().enumerate() {
+            tally.skipped[number] = 5_000 + number as u64;
+            shown.push((format!("agentmon_probe_recursion_misses_total{{probe=\"{name}\"}}"), tally.skipped[number]));
+        }
+        tally.kernel.errors[probe::EXEC][cause::MAP_FULL] = 4_005;
+        for (stage, count) in [("decode", 4_001), ("unclaimed", 4_002), ("screen", 4_003), ("probe_skipped", tally.skipped_total())] {
+            shown.push((format!("agentmon_events_dropped_total{{kind=\"any\",stage=\"{stage}\"}}"), count));
+        }
+        shown.push(("agentmon_canary_events_total".to_owned(), 4_004));
+        (tally, shown)
+    }
+
+    #[test]
+    fn every_count_of_a_tally_is_shown_as_what_it_is() {
+        let metrics = Arc::new(Metrics::new("0.1.0").unwrap());
+        let recorder = Recorder { metrics: Arc::clone(&metrics), health: Arc::default(), matches: HashMap::new() };
+        let (tally, shown) = tally();
+        recorder.tally(&tally, 0);
+        let text = metrics.text().unwrap();
+        for (series, count) in shown {
+            let line = format!("{series} {count}");
+            assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
+        }
+        let received: u64 = tally.received.0.iter().sum();
+        let events = text.lines().filter(|line| line.starts_with("agentmon_events_total{"));
+        assert_eq!(events.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>(), received);
+        assert!(text.lines().any(|line| line.starts_with("agentmon_probe_errors_total{") && line.ends_with(" 4005")), "{text}");
+    }
+}
