@@ -43,7 +43,7 @@ fn changed(cgroup: *const u8, path: *const u8, action: u32) -> Result<(), ProbeE
 pub fn report(agent: u32, cgroup_id: u64, action: u32, path: *const u8) -> Result<(), ProbeError> {
     let task = Task::current();
     let by_member = u32::from(scope::agent_of(task.tgid()?) == agent);
-    let mut record = Record::new::<CgroupStateFixed>(task, agent, kind::CGROUP_STATE, 0)?;
+    let mut record = Record::of_current::<CgroupStateFixed>(agent, kind::CGROUP_STATE, 0)?;
     let path = record.push_kernel_str(path)?;
     *record.fixed() = CgroupStateFixed { cgroup_id, action, by_member, path, reserved: 0 };
     record.submit()

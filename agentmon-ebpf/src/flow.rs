@@ -3,7 +3,7 @@
 //! Not for: UDP, which has no end; connections made by TCP fast open or an io_uring; what goes through.
 
 use crate::errors::{ProbeError, finish};
-use crate::kernel::{Task, load, offset, read};
+use crate::kernel::{load, offset, read};
 use crate::maps::{AM_FLOWS, Attached};
 use crate::record::Record;
 use crate::scope;
@@ -74,7 +74,7 @@ fn closed(sock: *const u8, attached: &Attached) -> Result<(), ProbeError> {
     if scope::agent_of_cgroup(owner.cgroup_id) != owner.agent || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
         return Ok(());
     }
-    let mut record = Record::new::<FlowFixed>(Task::current(), owner.agent, kind::FLOW, 0)?;
+    let mut record = Record::of_current::<FlowFixed>(owner.agent, kind::FLOW, 0)?;
     let header = record.header();
     header.start_ns = owner.start_ns;
     header.cgroup_id = owner.cgroup_id;

@@ -44,7 +44,7 @@ fn renamed(target: Task, name: *const u8) -> Result<(), ProbeError> {
     if target_tid == task.tid()? && load::<u32>(task.0, offset!(task_flags))? & IO_WORKER != 0 {
         return Ok(());
     }
-    let mut record = Record::new::<ThreadNameFixed>(task, agent, kind::THREAD_NAME, 0)?;
+    let mut record = Record::of_current::<ThreadNameFixed>(agent, kind::THREAD_NAME, 0)?;
     let header = record.header();
     header.syscall = call.number;
     if call.compat {
@@ -82,7 +82,7 @@ pub fn arguments(call: &Call) -> Result<(), ProbeError> {
     if call.arg(0)? as u32 != PR_SET_MM || !matches!(option, ARG_START | ARG_END | MAP) {
         return Ok(());
     }
-    let mut record = Record::new::<ArgvFixed>(call.task, call.agent, kind::ARGV, call.ret)?;
+    let mut record = Record::of_current::<ArgvFixed>(call.agent, kind::ARGV, call.ret)?;
     call.stamp(&mut record);
     let mm = call.task.mm()?;
     let start: u64 = load(mm, offset!(mm_arg_start))?;

@@ -16,7 +16,7 @@ pub fn called(call: &Call) -> Result<(), ProbeError> {
     if !is_unknown(call.compat, u64::from(call.number)) && call.ret != -ENOSYS {
         return Ok(());
     }
-    let mut record = Record::new::<UnknownCallFixed>(call.task, call.agent, kind::UNKNOWN_SYSCALL, call.ret)?;
+    let mut record = Record::of_current::<UnknownCallFixed>(call.agent, kind::UNKNOWN_SYSCALL, call.ret)?;
     record.fixed::<UnknownCallFixed>().number = call.regs.syscall()? as u32;
     if call.compat {
         record.flag(flags::COMPAT);
