@@ -36,8 +36,7 @@ pub fn remember(record: &mut Record, sock: *const u8, kind: u16) {
     // SAFETY: header and fixed part of a socket's record stand one behind the other at its start, as in `Attached`.
     let attached = unsafe { &*record.base().cast::<Attached>() };
     let key = sock as u64;
-    // An LRU map always has room.
-    #[expect(clippy::needless_borrows_for_generic_args, reason = "a copy would take the stack that there is not")]
+    // By reference, because a copy would stand on the stack. An LRU map always has room.
     let _ = AM_FLOWS.insert(key, attached, 0);
     // Refused or reset meanwhile: that end was not seen, and no other will be.
     if !matches!(read::<u8>(sock, offset!(sock_state)), Ok(state) if state != TCP_CLOSE) {
