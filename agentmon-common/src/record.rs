@@ -142,8 +142,10 @@ pub mod signal_bits {
     pub const GROUP: u32 = 1 << 0;
     /// From a process of no agent to one of an agent's.
     pub const RECEIVED: u32 = 1 << 1;
-    /// The target is the monitor.
+    /// The target is the monitor, or a child of it that is no agent's: the guard.
     pub const TO_MONITOR: u32 = 1 << 2;
+    /// With [`RECEIVED`]: the sender is the monitor.
+    pub const FROM_MONITOR: u32 = 1 << 3;
 }
 
 /// Values of [`CgroupStateFixed::action`]. Numbers are never reused.

@@ -71,6 +71,7 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     }
     let received = agent == 0;
     let (subject, other) = if received { (sent.target, sender) } else { (sender, sent.target) };
+    let to_monitor = is_monitors(sent.target, to, of_target)?;
     let ret = if sent.result == OVERFLOW_FAIL { -EAGAIN } else { 0 };
     let whose = if received { of_target } else { agent };
     let mut record = Record::of_task::<SignalFixed>(subject, whose, kind::SIGNAL, ret)?;
@@ -87,24 +88,36 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     fixed.signal = sent.signal;
     fixed.code = code;
     fixed.result = sent.result;
-    fixed.bits = bits(sent, received, to);
+    fixed.bits = bits(sent, received, to_monitor, from);
     let comm = other.comm()?;
     // SAFETY: sixteen bytes in the middle of a fixed part; the pointer comes from a reference to them.
     unsafe { (&raw mut fixed.other_comm).cast::<[u64; 2]>().write_unaligned(comm) };
     record.submit()
 }
 
+/// Whether a process is the monitor or a child of it that is no agent's: the guard that kills an agent when the monitor dies.
 #[inline(always)]
-fn bits(sent: &Sent, received: bool, to: u32) -> u32 {
+fn is_monitors(target: Task, tgid: u32, agent: u32) -> Result<bool, ProbeError> {
     let monitor = AM_MONITOR.get(0).copied().unwrap_or(0);
+    if monitor == 0 || agent != 0 {
+        return Ok(monitor != 0 && tgid == monitor);
+    }
+    Ok(tgid == monitor || target.real_parent()?.tgid()? == monitor)
+}
+
+#[inline(always)]
+fn bits(sent: &Sent, received: bool, to_monitor: bool, from: u32) -> u32 {
     let mut bits = 0;
     if sent.group != 0 {
         bits |= signal_bits::GROUP;
     }
     if received {
         bits |= signal_bits::RECEIVED;
+        if from == AM_MONITOR.get(0).copied().unwrap_or(0) {
+            bits |= signal_bits::FROM_MONITOR;
+        }
     }
-    if to == monitor {
+    if to_monitor {
         bits |= signal_bits::TO_MONITOR;
     }
     bits

@@ -6,7 +6,7 @@
 use crate::bound::at_most;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Block, Task, file_id, file_of, load, offset, read};
-use crate::place::base_of;
+use crate::place::{AT_FDCWD, base_of};
 use crate::record::Record;
 use crate::scope;
 use crate::walk;
@@ -21,8 +21,6 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 const COMMAND_WORDS: usize = 8;
 /// `REQ_F_FIXED_FILE`: the number is that of a file registered with the ring, not a descriptor.
 const FIXED_FILE: u32 = 1;
-/// `AT_FDCWD` (`include/uapi/linux/fcntl.h`).
-const AT_FDCWD: i32 = -100;
 
 /// A request was taken over: runs in the thread that submits it, or in the ring's own (`iou-sqp-PID`), which is a thread
 /// of the same process.

@@ -8,6 +8,7 @@ pub mod agents;
 pub mod canary;
 pub mod cgroup;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod daemon;
 pub mod event;

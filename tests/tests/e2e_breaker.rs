@@ -40,6 +40,8 @@ fn a_rule_of_the_user_kills_the_agent_before_its_next_step() {
     let open = events.one(&[("/file/path", json!(place.path().join("canary"))), ("/is_alert", json!(true))]);
     assert_eq!((&open["policy"]["uid"], &open["severity_id"], &open["unmapped"]["action"]), (&json!(CANARY), &json!(5), &json!("kill")));
     let kill = events.one(&[("/metadata/event_code", json!("breaker.kill"))]);
+    let signals = events.all(&[("/unmapped/signal", json!("SIGKILL")), ("/unmapped/from_outside", json!(true))]);
+    assert!(!signals.is_empty() && signals.iter().all(|signal| signal["unmapped"]["from_monitor"] == true), "{signals:?}");
     assert_eq!(kill["actor"]["app_uid"], format!("rule:{CANARY}"));
     assert_eq!((&kill["unmapped"]["verified"], &kill["status_id"]), (&json!(true), &json!(1)));
     assert_eq!(kill["process"]["pid"], open["actor"]["process"]["pid"]);
@@ -109,7 +111,14 @@ fn a_running_agent_is_frozen_thawed_and_killed_by_hand() {
     println!("measured: by hand: {}{}{}", frozen.stdout, thawed.stdout, killed.stdout);
     let ended = session.end();
     assert_eq!(ended.code(), 137, "{}", ended.stderr);
-    assert_eq!(ended.events().stop_reason(), "COMMAND ended");
+    let events = ended.events();
+    assert_eq!(events.stop_reason(), "COMMAND ended");
+    let kill = events.one(&[("/metadata/event_code", json!("breaker.kill"))]);
+    assert_eq!((&kill["actor"]["app_uid"], &kill["message"]), (&json!("operator:0"), &json!("by hand")), "{kill}");
+    assert_eq!(kill["unmapped"]["verified"], true, "{kill}");
+    let signals = events.all(&[("/unmapped/signal", json!("SIGKILL")), ("/unmapped/from_outside", json!(true))]);
+    assert!(!signals.is_empty() && signals.iter().all(|signal| signal["unmapped"]["from_monitor"] == false), "{signals:?}");
+    assert!(ended.stderr.contains("kill by operator:0"), "{}", ended.stderr);
 }
 
 #[test]

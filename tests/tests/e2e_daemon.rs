@@ -54,7 +54,11 @@ fn a_process_that_ran_before_the_start_is_watched_too() {
     let log = node.log_until_now(&group);
     let made = log.one(&[("/type_uid", json!(100_101)), ("/file/path", json!(place.path().join("late")))]);
     assert_eq!(made["actor"]["process"]["path"], "/usr/bin/dash", "its program is known: {made}");
-    assert_eq!(node.stop().code, 0);
+    let stopped = node.stop();
+    assert_eq!(stopped.code, 0);
+    let said = &stopped.stderr;
+    assert!(said.contains("agentmon: watches 1 agent now, and further ones as they come (1 pattern)\n"), "{said}");
+    assert!(said.contains("/events.jsonl, metrics http://") || said.contains("/events.jsonl, no metrics"), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use agentmon_tests::e2e::group::{Group, runs};
 use agentmon_tests::e2e::poll::{stays, until};
 use agentmon_tests::e2e::session::Session;
 use rustix::process::Signal;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -58,6 +59,21 @@ fn an_agent_dies_with_an_agentmon_that_is_killed() {
     let left: Vec<_> = left.filter(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name))).collect();
     assert_eq!(left.len(), 1, "its empty cgroup is what stays: {left:?}");
     until("the cgroup is empty and can be removed", || std::fs::remove_dir(&left[0]).is_ok());
+}
+
+#[test]
+fn killing_the_guard_raises_the_alert_of_a_signal_to_the_monitor() {
+    let script = "for pid in $(cat /proc/$PPID/task/*/children); do
+        read name < /proc/$pid/comm
+        [ \"$name\" = agentmon-guard ] && echo $pid > \"$1/guard\" && kill -KILL $pid
+    done";
+    let place = tempfile::tempdir().expect("a directory");
+    let ended = Session::script(&["--observe"], script, &[place.path().to_str().expect("a name")]).end();
+    let guard: u64 = std::fs::read_to_string(place.path().join("guard")).expect("it was found").trim().parse().expect("a pid");
+    let events = ended.events();
+    let alert = events.one(&[("/metadata/event_code", json!("kill")), ("/is_alert", json!(true))]);
+    assert_eq!(alert["policy"]["uid"], "29dac646-a31c-445a-8c01-694bd4f0bcee", "{alert}");
+    assert_eq!((&alert["process"]["pid"], &alert["unmapped"]["target_is_monitor"]), (&json!(guard), &json!(true)), "{alert}");
 }
 
 #[test]

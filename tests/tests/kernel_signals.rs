@@ -4,6 +4,7 @@ use agentmon::event::{Detail, Event, Signal};
 use agentmon_tests::cgroup::Group;
 use agentmon_tests::run::Running;
 use agentmon_tests::watch::{AGENT, Watch};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -129,4 +130,31 @@ fn a_signal_to_the_monitor_says_so() {
     assert_eq!((event.process.tgid, signal.other.tgid), (run.pid, std::process::id()));
     assert!(signal.to_monitor && !signal.received && signal.other_agent.is_none());
     watch.check_clean();
+}
+
+#[test]
+fn a_signal_to_a_child_of_the_monitor_that_is_no_agents_is_one_to_the_monitor() {
+    let mut shell = Command::new("sh");
+    let mut shell = shell.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().expect("a shell");
+    let mut grandchild = String::new();
+    BufReader::new(shell.stdout.take().expect("a pipe")).read_line(&mut grandchild).expect("a line");
+    let child = Target::start(None);
+    let mut watch = Watch::start(STIMULUS);
+    for (target, monitors) in [(child.pid(), true), (grandchild.trim().parse().expect("a pid"), false)] {
+        watch.run(&["signals-from", &target.to_string()]);
+        let told = signals(&watch);
+        let (_, signal) = told.last().expect("a signal");
+        assert_eq!((signal.other.tgid, signal.to_monitor), (target, monitors));
+    }
+    // An agent's process that the monitor started is the agent's.
+    let mut agent = watch.begin(&["wait"]);
+    agent.until("unlink");
+    watch.run(&["signals-from", &agent.pid().to_string()]);
+    let _ = agent.finish();
+    let told = signals(&watch);
+    let (_, signal) = told.last().expect("a signal");
+    assert_eq!((signal.other_agent, signal.to_monitor), (Some(AGENT), false));
+    watch.check_clean();
+    Command::new("kill").arg(grandchild.trim()).status().expect("kill");
+    let _ = shell.wait();
 }

@@ -80,6 +80,17 @@ pub enum Verb {
     /// Exit status: 0 all as declared, 1 a kernel failed, 2 wrong usage, 3 a kernel could not be
     /// tried (nothing that was tried failed).
     Vm(VmArguments),
+    /// Build, and say how many instructions the verifier walks for each probe, on this machine and in QEMU
+    ///
+    /// Beside each count what tests/vm/verifier.toml keeps. More than a tenth above it is an error,
+    /// until it is kept with a word on why. `host` is this machine's kernel; the other names are
+    /// those of `cargo xtask vm --list`. Without a name: this machine, and those that are kept.
+    ///
+    /// Examples:
+    ///   cargo xtask verifier host
+    ///   cargo xtask verifier 6.1 6.12 --keep 'sends have a kind of their own'
+    #[command(verbatim_doc_comment)]
+    Verifier(VerifierArguments),
     /// Build, then run the benchmarks (as root); arguments go to the benchmark program
     Bench(BenchArguments),
     /// Check the architecture's invariants in the source text
@@ -139,6 +150,17 @@ pub struct VmArguments {
     /// Pin the newest package of this kernel's series in tests/vm/matrix.toml, and run nothing
     #[arg(long, value_name = "NAME", exclusive = true)]
     pub repin: Option<String>,
+}
+
+/// Arguments of `verifier`.
+#[derive(Debug, Args)]
+pub struct VerifierArguments {
+    /// Kernels to ask
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Keep what was counted, and why it changed
+    #[arg(long, value_name = "WHY")]
+    pub keep: Option<String>,
 }
 
 /// Arguments of `bench`.

@@ -16,6 +16,7 @@ mod run;
 mod setup;
 mod terminal;
 mod test;
+mod verifier;
 mod vm;
 mod workspace;
 
@@ -42,6 +43,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run(arguments) => return run::verb(&arguments),
         Verb::Test(arguments) => test::verb(&arguments)?,
         Verb::Vm(arguments) => return vm::verb(&arguments),
+        Verb::Verifier(arguments) => return verifier::verb(&arguments),
         Verb::Bench(arguments) => bench::verb(&arguments)?,
         Verb::Lint(arguments) => return lint::verb(&arguments),
     }

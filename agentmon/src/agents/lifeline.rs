@@ -42,9 +42,7 @@ impl Lifeline {
             pid => Ok(Self { pipe: Some(write), guard: Pid::from_raw(pid).ok_or_else(|| failed(Errno::CHILD))? }),
         }
     }
-}
 
-impl Lifeline {
     /// Lets the guard go without acting.
     pub fn release(self) {
         if let Some(pipe) = &self.pipe {

@@ -17,6 +17,17 @@ pub struct Mark {
     pub session: String,
 }
 
+/// A kill by hand: written just before it, so that the monitor that watches the agent knows who it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KillMark {
+    /// User id of who killed.
+    pub uid: u32,
+    /// When, boot time in nanoseconds.
+    pub boot_ns: u64,
+}
+
+/// Not as `user.*`: who may not write this one is told as any other sender of signals.
+const KILL_NAME: &str = "trusted.agentmon.kill";
 const NAMES: [&str; 2] = ["trusted.agentmon.agent", "user.agentmon.agent"];
 /// Longest value that is read: kernfs allows 64 KiB, a mark needs less than 200 bytes.
 const VALUE_MAX: usize = 512;
@@ -43,6 +54,27 @@ impl Cgroup {
             let (session, name) = text.split_once(' ')?;
             Some(Mark { name: name.to_owned(), session: session.to_owned() })
         })
+    }
+
+    /// Notes a kill by hand.
+    ///
+    /// # Errors
+    /// [`CgroupError::Io`], for example without CAP_SYS_ADMIN.
+    pub fn set_kill_mark(&self, mark: KillMark) -> Result<(), CgroupError> {
+        let value = format!("{} {}", mark.uid, mark.boot_ns);
+        let set = fsetxattr(&self.fd, KILL_NAME, value.as_bytes(), XattrFlags::empty());
+        set.map_err(|source| CgroupError::io("mark", &self.path, source))
+    }
+
+    /// Takes the note of a kill by hand away, if there is one that makes sense. Also of a cgroup that was removed meanwhile.
+    #[must_use]
+    pub fn take_kill_mark(&self) -> Option<KillMark> {
+        let mut value = [0; VALUE_MAX];
+        let length = fgetxattr(&self.fd, KILL_NAME, &mut value).ok()?;
+        // A cgroup that is gone keeps it, and nobody will read it again.
+        let _ = fremovexattr(&self.fd, KILL_NAME);
+        let (uid, boot_ns) = std::str::from_utf8(value.get(..length)?).ok()?.split_once(' ')?;
+        Some(KillMark { uid: uid.parse().ok()?, boot_ns: boot_ns.parse().ok()? })
     }
 
     /// Removes its mark. One that is not there, or a cgroup that is gone, is no error.

@@ -14,7 +14,7 @@ mod walk;
 
 pub use error::{CgroupError, Shown};
 pub use kill::KillMeans;
-pub use mark::Mark;
+pub use mark::{KillMark, Mark};
 pub use mount::Mount;
 pub(crate) use state::wait_readable;
 pub use state::{EventsFile, Settled};

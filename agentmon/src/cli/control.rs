@@ -32,8 +32,10 @@ impl Target {
             say::out(format_args!("{} {}/{}: {}", command.name(), agent.mark.name, agent.mark.session, outcome(report)));
             failed |= !report.is_verified();
         }
-        if command != Command::Thaw {
-            say::err(format_args!("note: {}", manual::ESCAPE_NOTE));
+        match command {
+            Command::Thaw => {}
+            Command::Freeze => say::err(format_args!("note: {}", manual::ESCAPE_NOTE)),
+            Command::Kill => say::err(format_args!("note: {}, and kills them now", manual::ESCAPE_NOTE)),
         }
         Ok(u8::from(failed))
     }

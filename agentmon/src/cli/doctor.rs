@@ -93,7 +93,7 @@ impl Doctor {
 async fn look(mount: &Mount) -> Result<Findings> {
     let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
-    let (rules, _) = gather(false, &[])?;
+    let rules = gather(false, &[]).rules;
     let sensor = SensorConfig { ring_bytes: Kernel::default().ring_bytes, messages: super::wants_probe_messages() };
     let monitor =
         Monitor::start(Settings { sensor, rules, mode: Mode::Observe, log: None, screen: None, summary: false, metrics, health })?;

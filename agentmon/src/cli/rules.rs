@@ -55,11 +55,12 @@ impl Rules {
 /// # Errors
 /// When a path cannot be read, or a rule is wrong and none may be skipped.
 pub fn gather(built_in: bool, paths: &[PathBuf], on_error: OnRuleError) -> Result<RuleSet> {
-    let (rules, wrong) = load::gather(built_in, paths)?;
-    for diagnostic in &wrong {
+    let gathered = load::gather(built_in, paths);
+    for diagnostic in &gathered.diagnostics {
         say::err(diagnostic);
     }
-    let errors = wrong.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let errors = gathered.mistakes();
+    let rules = gathered.readable()?;
     if errors > 0 && on_error == OnRuleError::Refuse {
         return Err(BadRules { mistakes: errors }.into());
     }

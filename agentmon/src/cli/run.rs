@@ -216,7 +216,7 @@ impl Run {
 struct Outside {
     /// How many were found and killed.
     killed: usize,
-    /// They kept coming until the time was over.
+    /// They kept coming, or could not be listed, until the time was over.
     remains: bool,
 }
 
@@ -226,7 +226,7 @@ impl Outside {
             say::err(format_args!("agentmon: left outside the agent's cgroup and killed: {}", self.killed));
         }
         if self.remains {
-            say::err("warning: processes of the agent outside its cgroup may still run: they kept appearing");
+            say::err("warning: processes of the agent outside its cgroup may still run: they kept appearing, or could not be listed");
         }
     }
 }
@@ -240,8 +240,8 @@ async fn end_outside(monitor: &Monitor, agent: AgentId) -> Result<Outside, Monit
     settle(monitor).await?;
     while quiet < 2 && tokio::time::Instant::now() < deadline {
         let found = monitor.end_outside(agent)?;
-        killed += found;
-        quiet = if found == 0 { quiet + 1 } else { 0 };
+        killed += found.unwrap_or_default();
+        quiet = if found == Some(0) { quiet + 1 } else { 0 };
         settle(monitor).await?;
     }
     Ok(Outside { killed, remains: quiet < 2 })

@@ -11,10 +11,11 @@ use crate::config::{Config, OnRuleError};
 use crate::metrics::Metrics;
 use crate::metrics::serve::{self, Health};
 use crate::monitor::{Monitor, Settings, writer_config};
+use crate::rules::RuleSet;
 use crate::rules::load::{BadRules, gather};
-use crate::rules::{Diagnostic, RuleSet};
 use crate::sensor::SensorConfig;
-use crate::view::say;
+use crate::view::escape::escaped;
+use crate::view::{counted, say};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) 
     })?;
     watched.look(&mount, &monitor)?;
     health.set_ready(true);
+    greet(&config, &watched);
     let reason = Node { file, config, mount, monitor: &monitor, watched }.until_stopped(&mut signals).await;
     health.set_ready(false);
     let finished = monitor.stop(reason.as_ref().copied().unwrap_or("the engine has died"))?;
@@ -67,6 +69,21 @@ async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) 
         tracing::warn!("lost in all: {} at {}", loss.count, loss.stage);
     }
     reason.map(|_| ())
+}
+
+/// What it does and where to look, for who started it.
+fn greet(config: &Config, watched: &Watched) {
+    let agents = counted(watched.len() as u64, "agent", "agents");
+    say::err(format_args!(
+        "agentmon: watches {agents} now, and further ones as they come ({})",
+        counted(config.agents.len() as u64, "pattern", "patterns")
+    ));
+    let log = escaped(config.log.dir.join("events.jsonl").as_os_str().as_encoded_bytes());
+    if config.metrics.enabled {
+        say::err(format_args!("agentmon: log {log}, metrics http://{}/metrics", config.metrics.listen));
+    } else {
+        say::err(format_args!("agentmon: log {log}, no metrics"));
+    }
 }
 
 /// A daemon at work.
@@ -148,11 +165,12 @@ impl Node<'_> {
 
 /// The rules that a configuration names. What is wrong with them is said.
 fn load_rules(config: &Config) -> Result<RuleSet> {
-    let (rules, wrong) = gather(config.rules.built_in, &config.rules.dirs)?;
-    for diagnostic in &wrong {
+    let gathered = gather(config.rules.built_in, &config.rules.dirs);
+    for diagnostic in &gathered.diagnostics {
         say::err(diagnostic);
     }
-    let errors = wrong.iter().filter(|diagnostic| Diagnostic::is_error(diagnostic)).count();
+    let errors = gathered.mistakes();
+    let rules = gathered.readable()?;
     if errors > 0 && config.rules.on_error == OnRuleError::Refuse {
         return Err(BadRules { mistakes: errors }.into());
     }

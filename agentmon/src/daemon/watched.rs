@@ -39,6 +39,11 @@ impl Watched {
         })
     }
 
+    /// How many agents are watched now.
+    pub fn len(&self) -> usize {
+        self.agents.len()
+    }
+
     /// Whether no agent is watched now.
     pub fn is_empty(&self) -> bool {
         self.agents.is_empty()

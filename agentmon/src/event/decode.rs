@@ -5,8 +5,8 @@
 
 use super::path::{from_components, join};
 use super::{
-    AgentId, Cgroup, CgroupId, Delivery, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path, ProcessKey, Signal,
-    SignalName, Target, Text, Unlink, Uring, flags,
+    AT_REMOVEDIR, AgentId, Cgroup, CgroupId, Delivery, Detail, Event, Exec, Exit, FileId, Fork, Identity, Kind, Open, Outcome, Path,
+    ProcessKey, Signal, SignalName, Target, Text, Unlink, Uring, flags,
 };
 use agentmon_common::record::{
     CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId as WireFile, ForkFixed, Header, IdentityFixed, OpenFixed, PlaceFixed, SignalFixed,
@@ -54,8 +54,6 @@ pub enum DecodeError {
 const FMODE_CREATED: u32 = 1 << 20;
 /// `__O_TMPFILE` (`include/uapi/asm-generic/fcntl.h`).
 const O_TMPFILE: u64 = 0o20_000_000;
-/// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`).
-const AT_REMOVEDIR: u64 = 0x200;
 
 /// A record in parts: header, and the whole for its spans.
 struct Record<'a> {
@@ -316,6 +314,7 @@ impl Record<'_> {
             thread: (!has(signal_bits::GROUP)).then_some(fixed.target_tid),
             delivery: Delivery::from_number(fixed.result).ok_or(DecodeError::Value("result of a signal"))?,
             to_monitor: has(signal_bits::TO_MONITOR),
+            from_monitor: has(signal_bits::FROM_MONITOR),
         })
     }
 

@@ -17,6 +17,10 @@ mod socket;
 mod uring;
 
 pub use agentmon_common::record::{flags, path_flags};
+
+/// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`): unlinkat is to remove a directory.
+pub(crate) const AT_REMOVEDIR: u64 = 0x200;
+
 pub use call::{Argument, Call, Target, UnknownCall};
 pub use cgroup_state::{CgroupAction, CgroupState};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};

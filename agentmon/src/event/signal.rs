@@ -25,8 +25,10 @@ pub struct Signal {
     pub thread: Option<u32>,
     /// What the kernel did with it.
     pub delivery: Delivery,
-    /// Whether the target is this monitor.
+    /// Whether the target is this monitor, or its guard process.
     pub to_monitor: bool,
+    /// Whether the sender is this monitor: its breaker.
+    pub from_monitor: bool,
 }
 
 impl Signal {
@@ -40,6 +42,12 @@ impl Signal {
     #[must_use]
     pub fn is_to_itself(&self, process: ProcessKey) -> bool {
         self.other == process
+    }
+
+    /// Whether an agent's process was killed by somebody else than an agent or this monitor.
+    #[must_use]
+    pub const fn is_kill_from_outside(&self) -> bool {
+        self.received && !self.from_monitor && self.signal.0 == 9
     }
 
     /// Name of `si_code` (`SI_USER`), of those that mean the same for every signal.

@@ -297,6 +297,7 @@ fn signal_facts(line: &mut Line<'_, '_>, signal: &Signal) {
     line.json.number("other_start_ns", signal.other.start_ns);
     if signal.received {
         line.json.boolean("from_outside", true);
+        line.json.boolean("from_monitor", signal.from_monitor);
     } else {
         line.json.boolean("target_in_agent", signal.other_agent.is_some());
     }

@@ -51,7 +51,9 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, uring: &'e Uring) {
     line.json.number("opcode", uring.opcode);
     if uring.target != Target::default() {
         asked(line, "asked", &uring.target);
-        line.trust(uring.target.path.trust);
+        if !uring.target.path.bytes.is_empty() {
+            line.trust(uring.target.path.trust);
+        }
     }
     if let Some(second) = &uring.second {
         asked(line, "asked2", second);

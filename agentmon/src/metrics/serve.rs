@@ -10,18 +10,20 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
-/// Connections served at once; further ones wait in the kernel's backlog.
+/// Connections at once. For a further one the oldest is closed: who sends its request at once is answered at once, so it is
+/// a slow client's.
 pub const CONNECTIONS_MAX: usize = 32;
 /// Time for a client to send its request.
-const HEADER_TIME: Duration = Duration::from_secs(2);
+const HEADER_TIME: Duration = Duration::from_secs(1);
 /// Time for a whole connection, which carries one request.
 const CONNECTION_TIME: Duration = Duration::from_secs(15);
 /// The engine is taken for stuck after this time without a beat.
@@ -98,20 +100,27 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
 /// When the runtime cannot take the listener.
 pub async fn serve(listener: std::net::TcpListener, metrics: Arc<Metrics>, health: Arc<Health>) -> std::io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut served: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return Err(std::io::Error::other("the semaphore was closed")) };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, mostly: a moment later there may be some.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let (metrics, health) = (Arc::clone(&metrics), Arc::clone(&health));
-        tokio::spawn(async move {
+        served.retain(|connection| !connection.is_finished());
+        if served.len() >= CONNECTIONS_MAX
+            && let Some(oldest) = served.pop_front()
+        {
+            oldest.abort();
+        }
+        let answered = tokio::spawn(async move {
             // A client that breaks off or takes too long is its own loss.
             let _ = tokio::time::timeout(CONNECTION_TIME, connection(stream, &metrics, &health)).await;
-            drop(permit);
         });
+        served.push_back(answered.abort_handle());
+        // Before others are accepted: a request that is there already is answered now.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -196,12 +205,19 @@ mod tests {
     fn silent_clients_do_not_keep_others_out() {
         run(async |address, _| {
             let mut silent = Vec::new();
-            for _ in 0..CONNECTIONS_MAX {
-                silent.push(TcpStream::connect(address).await.unwrap());
-            }
-            // Answered once the silent ones have had their time.
-            let answer = tokio::time::timeout(4 * HEADER_TIME, ask(address, "GET /healthz")).await;
-            assert!(answer.unwrap().starts_with("HTTP/1.1"));
+            // Too many to be waited for in turn: each batch would have its time.
+            let last = async {
+                for _ in 0..12 * CONNECTIONS_MAX {
+                    let mut client = TcpStream::connect(address).await.unwrap();
+                    client.write_all(b"GET /heal").await.unwrap();
+                    silent.push(client);
+                }
+                ask(address, "GET /healthz").await
+            };
+            let answer = tokio::time::timeout(Duration::from_secs(5), last).await;
+            assert!(answer.expect("an answer").starts_with("HTTP/1.1"));
+            let closed = tokio::time::timeout(Duration::from_secs(5), silent[0].read(&mut [0])).await;
+            assert!(!matches!(closed.unwrap(), Ok(1..)), "the oldest had to go");
         });
     }
 

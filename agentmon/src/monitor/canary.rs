@@ -2,10 +2,10 @@
 //!
 //! Not for: flying (`crate::canary`).
 
-use super::clock::boot_ns;
 use super::outputs::Outputs;
 use super::recorder::Recorder;
 use crate::canary::{Findings, Sightings};
+use crate::clock::boot_ns;
 use crate::event::Event;
 use crate::log::Lifecycle;
 

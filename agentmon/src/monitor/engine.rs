@@ -4,7 +4,6 @@
 //! for: what a stage does; what follows a verdict stands in `super::verdict`.
 
 use super::canary::CanaryEye;
-use super::clock::{boot_ns, wall_clock};
 use super::escaped;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
 use super::outputs::{Closed, Outputs};
@@ -13,7 +12,8 @@ use super::settings::Settings;
 use super::tally::Tally;
 use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
-use crate::cgroup::{Mount, WalkLimits};
+use crate::cgroup::{Cgroup, Mount, WalkLimits};
+use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, CgroupId, Detail, Event, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
@@ -39,6 +39,8 @@ const TICK: Duration = Duration::from_secs(1);
 const PARK: Duration = Duration::from_millis(100);
 /// How long the end waits for orders that are still being verified.
 const VERIFY_WAIT: Duration = Duration::from_secs(3);
+/// How old the note of a kill by hand may be: what comes later is somebody else's doing.
+const BY_HAND_NS: u64 = 10_000_000_000;
 
 /// What is left of a monitor that has stopped.
 #[derive(Default)]
@@ -185,6 +187,30 @@ impl Engine {
         } else {
             self.outputs.operation(&op, &[]);
         }
+        if let Detail::Signal(signal) = &event.detail
+            && signal.is_kill_from_outside()
+        {
+            self.killed_by_hand(event);
+        }
+    }
+
+    /// A kill that may be one by hand (`agentmon kill`): the same is ordered here, so that what is outside the cgroups is
+    /// killed too, and that it is verified and told like any other.
+    fn killed_by_hand(&mut self, event: &Event) {
+        let Some(entry) = self.register.get(event.agent).filter(|entry| entry.state != State::Killed) else { return };
+        let Some(mark) = entry.cgroups.roots().iter().find_map(Cgroup::take_kill_mark) else { return };
+        if event.timestamp_ns.checked_sub(mark.boot_ns).is_none_or(|age_ns| age_ns >= BY_HAND_NS) {
+            return;
+        }
+        let by = Orderer::Operator { uid: mark.uid, reason: "by hand".to_owned() };
+        self.order(event.agent, Command::Kill, &by);
+    }
+
+    fn order(&mut self, agent: AgentId, command: Command, by: &Orderer) {
+        let Some(entry) = self.register.get(agent) else { return };
+        let outside = self.table.living().filter(|p| p.agent == agent && p.outside).map(|p| p.key).collect();
+        let state = self.verdicts.order(entry, command, by, &self.mount, outside);
+        self.register.set_state(agent, state, SystemTime::now());
     }
 
     /// A killed agent that has a process which is younger than its kill runs again: its unit was restarted.
@@ -216,11 +242,7 @@ impl Engine {
                 let _ = reply.send(());
             }
             Message::Order { agent, command, by, reply } => {
-                if let Some(entry) = self.register.get(agent) {
-                    let outside = self.table.living().filter(|p| p.agent == agent && p.outside).map(|p| p.key).collect();
-                    let state = self.verdicts.order(entry, command, &by, &self.mount, outside);
-                    self.register.set_state(agent, state, SystemTime::now());
-                }
+                self.order(agent, command, &by);
                 let _ = reply.send(());
             }
             Message::EndOutside { agent, reply } => drop(reply.send(self.end_outside(agent))),
@@ -285,13 +307,20 @@ impl Engine {
         Ok(watched?)
     }
 
-    /// By the kernel's list: the record of a move may still be on its way.
-    fn end_outside(&mut self, agent: AgentId) -> usize {
-        let Some(entry) = self.register.get(agent) else { return 0 };
+    /// By the kernel's list: the record of a move may still be on its way. When that cannot be read, a kill is ordered all
+    /// the same, whose verification tries again.
+    fn end_outside(&mut self, agent: AgentId) -> Option<usize> {
+        let Some(entry) = self.register.get(agent) else { return Some(0) };
         let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
-        let left = outside.len();
-        if left > 0 {
-            let outside = outside.iter().map(Outsider::key).collect();
+        let left = outside.as_ref().map_or_else(
+            |error| {
+                tracing::error!("{error}");
+                None
+            },
+            |outside| Some(outside.len()),
+        );
+        if left != Some(0) {
+            let outside = outside.unwrap_or_default().iter().map(Outsider::key).collect();
             let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
             self.register.set_state(agent, state, SystemTime::now());
         }

@@ -117,8 +117,8 @@ pub enum Message {
     EndOutside {
         /// Which agent.
         agent: AgentId,
-        /// How many there were.
-        reply: Reply<usize>,
+        /// How many there were; none when nobody can say.
+        reply: Reply<Option<usize>>,
     },
     /// What became of an order.
     Report(BreakerReport),

@@ -5,7 +5,6 @@
 //! themselves. Not for: what a stage does, nor for finding agents.
 
 mod canary;
-mod clock;
 mod engine;
 mod escaped;
 mod message;
@@ -95,11 +94,12 @@ impl Monitor {
         self.mailbox.ask(|reply| Message::Order { agent, command, by, reply })
     }
 
-    /// Kills the processes that an agent whose session is over has outside its cgroups; says how many there were.
+    /// Kills the processes that an agent whose session is over has outside its cgroups; says how many there
+    /// were; `None` when they cannot be listed.
     ///
     /// # Errors
     /// When the engine is gone.
-    pub fn end_outside(&self, agent: AgentId) -> Result<usize, MonitorError> {
+    pub fn end_outside(&self, agent: AgentId) -> Result<Option<usize>, MonitorError> {
         self.mailbox.ask(|reply| Message::EndOutside { agent, reply })
     }
 

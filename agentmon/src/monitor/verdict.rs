@@ -2,13 +2,13 @@
 //!
 //! Not for: carrying an order out (`crate::response`), nor for what a rule says (`crate::rules`).
 
-use super::clock::boot_ns;
 use super::escaped;
 use super::message::{Mailbox, Message, Orderer};
 use super::outputs::Outputs;
 use super::recorder::Recorder;
 use crate::agents::{Entry, Register, State};
 use crate::cgroup::Mount;
+use crate::clock::boot_ns;
 use crate::config::Mode;
 use crate::event::{AgentId, Event, ProcessKey};
 use crate::log::{BreakerView, ProcessRef};

@@ -80,10 +80,11 @@ impl Escapee {
     /// still is the agent's, which proves that the descriptor is. `Ok(None)`: it is over.
     ///
     /// # Errors
-    /// [`EscapeeError::Refused`], [`EscapeeError::Io`].
-    pub fn hold(pid: u32, is_still: impl FnOnce() -> bool) -> Result<Option<Self>, EscapeeError> {
-        let Some((pidfd, key)) = open(pid)?.zip(key_of(pid)) else { return Ok(None) };
-        Ok(is_still().then_some(Self { key, pidfd }))
+    /// [`EscapeeError::Refused`], [`EscapeeError::Io`], and that of `is_still`.
+    pub fn hold<E: From<EscapeeError>>(pid: u32, is_still: impl FnOnce() -> Result<bool, E>) -> Result<Option<Self>, E> {
+        let Some(pidfd) = open(pid)? else { return Ok(None) };
+        let Some(key) = key_of(pid)? else { return Ok(None) };
+        Ok(is_still()?.then_some(Self { key, pidfd }))
     }
 
     /// Takes a process. `Ok(None)`: it is over, whether or not its pid is in use again.
@@ -94,7 +95,7 @@ impl Escapee {
         let pid = key.tgid;
         let Some(pidfd) = open(pid)? else { return Ok(None) };
         // After pidfd_open, never before: then a match means that the descriptor is this very process.
-        Ok(start_ticks(pid).filter(|ticks| same_start(key.start_ns, *ticks)).map(|_| Self { key, pidfd }))
+        Ok(start_ticks(pid)?.filter(|ticks| same_start(key.start_ns, *ticks)).map(|_| Self { key, pidfd }))
     }
 
     /// Which process it is.
@@ -155,17 +156,36 @@ fn open(pid: u32) -> Result<Option<OwnedFd>, EscapeeError> {
 }
 
 /// The key of a process that lives now, as exact as /proc knows it: its start time is rounded down to a clock tick.
-#[must_use]
-pub fn key_of(pid: u32) -> Option<ProcessKey> {
-    start_ticks(pid).map(|ticks| ProcessKey { tgid: pid, start_ns: ticks.saturating_mul(tick_ns()) })
+///
+/// # Errors
+/// [`EscapeeError::Io`] when nobody can say. `Ok(None)`: there is none.
+pub fn key_of(pid: u32) -> Result<Option<ProcessKey>, EscapeeError> {
+    Ok(start_ticks(pid)?.map(|ticks| ProcessKey { tgid: pid, start_ns: ticks.saturating_mul(tick_ns()) }))
+}
+
+/// A file of a process below /proc. `Ok(None)`: the process is over.
+///
+/// # Errors
+/// [`EscapeeError::Io`]: no descriptor is left, for example, which says nothing of the process.
+pub fn proc_file(pid: u32, name: &str) -> Result<Option<Vec<u8>>, EscapeeError> {
+    match std::fs::read(format!("/proc/{pid}/{name}")) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::SRCH) => Ok(None),
+            errno => Err(EscapeeError::Io { operation: "look at", pid, source: errno.unwrap_or(Errno::IO) }),
+        },
+    }
 }
 
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold spaces and parentheses: fields count from the last one.
-fn start_ticks(pid: u32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|b| *b == b')')?;
-    let fields = std::str::from_utf8(stat.get(after_name + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+fn start_ticks(pid: u32) -> Result<Option<u64>, EscapeeError> {
+    let Some(stat) = proc_file(pid, "stat")? else { return Ok(None) };
+    let field = || {
+        let after_name = stat.iter().rposition(|b| *b == b')')?;
+        let fields = std::str::from_utf8(stat.get(after_name + 1..)?).ok()?;
+        fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    };
+    field().map(Some).ok_or(EscapeeError::Io { operation: "read the start time of", pid, source: Errno::INVAL })
 }
 
 /// The kernel rounds down to a tick; one more is allowed, as /proc may add an offset with a rounding of its own (time

@@ -112,7 +112,10 @@ pub(super) struct Job {
     /// Not yet dealt with.
     pending: Vec<Outsider>,
     relist: Option<Relist>,
+    /// Why the last listing failed, if it did.
+    unlisted: Option<String>,
     rounds: u32,
+    /// Counted in `escaped`.
     known: HashSet<ProcessKey>,
     /// Killed, and not yet seen dead.
     dying: Vec<Escapee>,
@@ -132,6 +135,7 @@ impl Job {
             events: Vec::new(),
             pending: order.escaped.into_iter().map(Outsider::Named).collect(),
             relist: order.relist,
+            unlisted: None,
             rounds: 0,
             known: HashSet::new(),
             dying: Vec::new(),
@@ -165,7 +169,7 @@ impl Job {
         self.dying.retain(|escapee| !escapee.is_dead());
         let settled = self.dying.is_empty() && self.unsettled().next().is_none();
         // Only after all that are known were dealt with: what they forked before is in the list then.
-        if settled && !self.found_more() {
+        if settled && self.nothing_more() {
             return Some(self.report(true));
         }
         (now >= self.deadline || self.rounds > ROUNDS_MAX).then(|| self.report(false))
@@ -177,6 +181,7 @@ impl Job {
             self.strike.errors.push(format!("a later {} took its place", newer.command.name()));
             self.deadline = Instant::now();
             self.relist = None;
+            self.unlisted = None;
         }
     }
 
@@ -211,18 +216,26 @@ impl Job {
         left.filter_map(|(index, _)| self.cgroups.roots().get(*index))
     }
 
-    fn found_more(&mut self) -> bool {
-        let Some(relist) = &mut self.relist else { return false };
-        self.rounds += 1;
-        let known = &self.known;
-        self.pending = relist().into_iter().filter(|outsider| !known.contains(&outsider.key())).collect();
-        !self.pending.is_empty()
+    /// Whether nothing is outside. Whoever is listed is dealt with, also when that was done before: it is there again. A
+    /// listing that fails proves nothing, and is tried again until the deadline.
+    fn nothing_more(&mut self) -> bool {
+        let Some(relist) = &mut self.relist else { return true };
+        match relist() {
+            Ok(found) => {
+                self.rounds += 1;
+                self.unlisted = None;
+                self.pending = found;
+                self.pending.is_empty()
+            }
+            Err(why) => {
+                self.unlisted = Some(why);
+                false
+            }
+        }
     }
 
     fn deal_with(&mut self, outsider: Outsider) {
-        if !self.known.insert(outsider.key()) {
-            return;
-        }
+        let key = outsider.key();
         let taken = match outsider {
             Outsider::Named(key) => Escapee::take(key),
             Outsider::Held(escapee) => Ok(Some(escapee)),
@@ -241,7 +254,7 @@ impl Job {
             Err(error) => Err(error),
         };
         match done {
-            Ok(()) => self.escaped += 1,
+            Ok(()) => self.escaped += u32::from(self.known.insert(key)),
             Err(error) => self.strike.errors.push(error.to_string()),
         }
     }
@@ -254,6 +267,7 @@ impl Job {
             survivors.truncate(NAMED_MAX);
         }
         let mut errors = std::mem::take(&mut self.strike.errors);
+        errors.extend(self.unlisted.take().map(|why| format!("not verified, as nobody can say what is outside the cgroup: {why}")));
         let more = errors.len().saturating_sub(NAMED_MAX);
         errors.truncate(NAMED_MAX);
         if more > 0 {

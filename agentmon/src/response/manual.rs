@@ -9,7 +9,8 @@ use super::breaker::Order;
 use super::job::{BreakerReport, Job, Strike};
 use crate::agents::session::parse_cgroup_name;
 use crate::agents::{AgentCgroups, SLICE};
-use crate::cgroup::{Cgroup, CgroupError, Descend, Mark, Mount, Shown, Walk, WalkLimits};
+use crate::cgroup::{Cgroup, CgroupError, Descend, KillMark, Mark, Mount, Shown, Walk, WalkLimits};
+use crate::clock::boot_ns;
 use crate::event::AgentId;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -141,6 +142,10 @@ pub fn find(mount: &Mount, wanted: &OsStr) -> Result<Vec<MarkedAgent>, ManualErr
 pub fn apply(agents: &[MarkedAgent], command: Command) -> Vec<BreakerReport> {
     let decided = Instant::now();
     let strike = |agent: &MarkedAgent| {
+        if command == Command::Kill {
+            // Without it the monitor shows the signals, and not whose they are: no reason not to kill.
+            let _ = agent.cgroup().set_kill_mark(KillMark { uid: rustix::process::getuid().as_raw(), boot_ns: boot_ns() });
+        }
         let strike = Strike::write(&agent.cgroups, command, decided);
         let order = Order { agent: AgentId(0), cgroups: &agent.cgroups, command, decided, escaped: Vec::new(), relist: None };
         Job::new(0, order, strike)

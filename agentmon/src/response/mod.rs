@@ -42,8 +42,8 @@ impl Command {
 }
 
 /// Lists the agent's living processes that are outside its cgroups, anew each time it is called. Runs on the verifying
-/// thread and must not wait for the engine.
-pub type Relist = Box<dyn FnMut() -> Vec<Outsider> + Send>;
+/// thread and must not wait for the engine. The error says, for people, why nobody can know: that is not an empty list.
+pub type Relist = Box<dyn FnMut() -> Result<Vec<Outsider>, String> + Send>;
 
 #[cfg(test)]
 mod tests;

@@ -132,7 +132,7 @@ fn a_later_order_takes_the_place_of_an_unfinished_one() {
         number += 1;
         #[expect(clippy::disallowed_methods, reason = "a look every few milliseconds, with a deadline around it")]
         std::thread::sleep(std::time::Duration::from_millis(1));
-        vec![Outsider::Named(ProcessKey { tgid: number, start_ns: 1 })]
+        Ok(vec![Outsider::Named(ProcessKey { tgid: number, start_ns: 1 })])
     };
     order(Command::Freeze, Some(Box::new(endless)));
     order(Command::Thaw, None);
@@ -147,8 +147,9 @@ fn a_later_order_takes_the_place_of_an_unfinished_one() {
 fn an_escaped_process_is_killed_and_one_with_another_start_time_is_not() {
     let Some(Scratch { cgroup, .. }) = &scratch("escapee") else { return };
     let (mut escaped, mut bystander) = (sleeper(), sleeper());
-    let right = key_of(escaped.id()).unwrap();
-    let wrong = ProcessKey { start_ns: key_of(bystander.id()).unwrap().start_ns - 30_000_000, ..key_of(bystander.id()).unwrap() };
+    let key_of = |pid| key_of(pid).unwrap().unwrap();
+    let right = key_of(escaped.id());
+    let wrong = ProcessKey { start_ns: key_of(bystander.id()).start_ns - 30_000_000, ..key_of(bystander.id()) };
     let report = run(&agent(cgroup), Command::Kill, vec![right, wrong, right], None);
     assert!(report.is_verified(), "{report:?}");
     assert_eq!(report.escaped, 1);
@@ -162,7 +163,7 @@ fn an_escaped_process_is_killed_and_one_with_another_start_time_is_not() {
 #[test]
 fn agentmon_itself_and_init_are_refused() {
     for pid in [1, std::process::id()] {
-        let key = key_of(pid).unwrap();
+        let key = key_of(pid).unwrap().unwrap();
         assert_eq!(Escapee::take(key).unwrap_err().to_string(), format!("process {pid} is not an agent's: refused"));
     }
 }
@@ -175,11 +176,50 @@ fn an_escaped_fork_bomb_is_listed_anew_until_nothing_is_left() {
     let mut shell = shell(&outside.cgroup, grow);
     eventually("it grows", || outside.cgroup.count_procs(60).unwrap() >= 60);
     let held = outside.cgroup.try_clone().unwrap();
-    let relist: Relist = Box::new(move || held.all_procs().into_iter().filter_map(key_of).map(Outsider::Named).collect());
-    let report = run(&agent(cgroup), Command::Kill, vec![key_of(shell.id()).unwrap()], Some(relist));
+    let keys = move || held.all_procs().into_iter().filter_map(|pid| key_of(pid).transpose());
+    let relist: Relist = Box::new(move || keys().map(|key| key.map(Outsider::Named).map_err(|error| error.to_string())).collect());
+    let report = run(&agent(cgroup), Command::Kill, vec![key_of(shell.id()).unwrap().unwrap()], Some(relist));
     assert!(report.is_verified(), "{report:?}");
     assert!(!outside.cgroup.populated().unwrap());
     assert!(killed(shell.wait().unwrap()));
+}
+
+/// A kill of an empty cgroup whose escaped processes are listed so.
+fn kill_with(cgroup: &Cgroup, relist: Relist) -> Job {
+    let (cgroups, decided) = (agent(cgroup), Instant::now());
+    let strike = Strike::write(&cgroups, Command::Kill, decided);
+    let order = Order { agent: AgentId(7), cgroups: &cgroups, command: Command::Kill, decided, escaped: Vec::new(), relist: Some(relist) };
+    Job::new(1, order, strike)
+}
+
+#[test]
+fn a_kill_is_not_verified_while_nobody_can_list_what_is_outside() {
+    let Some(Scratch { cgroup, .. }) = &scratch("unlisted") else { return };
+    let mut job = kill_with(cgroup, Box::new(|| Err("the list is torn".to_owned())));
+    assert!(job.step(Instant::now()).is_none(), "it is tried again");
+    let report = job.step(Instant::now() + SOON).unwrap();
+    assert!(!report.is_verified());
+    let why = "not verified, as nobody can say what is outside the cgroup: the list is torn";
+    assert_eq!(report.outcome, Outcome::Failed(why.to_owned()));
+    let mut looks = 0;
+    let mut job = kill_with(
+        cgroup,
+        Box::new(move || {
+            looks += 1;
+            if looks == 1 { Err("torn for a moment".to_owned()) } else { Ok(Vec::new()) }
+        }),
+    );
+    assert!(job.step(Instant::now()).is_none());
+    assert!(job.step(Instant::now()).unwrap().is_verified());
+}
+
+#[test]
+fn a_process_that_is_listed_again_is_dealt_with_again() {
+    let Some(Scratch { cgroup, .. }) = &scratch("listed again") else { return };
+    let mut job = kill_with(cgroup, Box::new(|| Ok(vec![Outsider::Named(ProcessKey { tgid: 400_000_001, start_ns: 0 })])));
+    for _ in 0..3 {
+        assert!(job.step(Instant::now()).is_none(), "it is said to be there still");
+    }
 }
 
 #[test]
@@ -187,7 +227,7 @@ fn an_escaped_process_is_brought_back_and_frozen() {
     let Some(Scratch { cgroup, .. }) = &scratch("bring back") else { return };
     let Some(outside) = scratch("bring back") else { return };
     let mut escaped = shell(&outside.cgroup, "echo ready; while :; do :; done");
-    let report = run(&agent(cgroup), Command::Freeze, vec![key_of(escaped.id()).unwrap()], None);
+    let report = run(&agent(cgroup), Command::Freeze, vec![key_of(escaped.id()).unwrap().unwrap()], None);
     assert!(report.is_verified(), "{report:?}");
     assert_eq!(report.escaped, 1);
     assert_eq!(cgroup.procs().unwrap(), [escaped.id()]);

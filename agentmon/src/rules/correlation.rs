@@ -4,10 +4,11 @@
 
 use super::detection::known_field;
 use super::diagnostic::{Position, Problem};
-use super::document::{required, word};
+use super::document::{Outcomes, required, word};
 use super::field::Field;
 use super::yaml::{Node, Value};
 use super::{Category, document};
+use crate::event::{Event, flags};
 
 /// Largest number a condition may compare with: what a counter keeps grows with it.
 pub(super) const THRESHOLD_MAX: u64 = 16_000;
@@ -17,7 +18,7 @@ const TIMESPAN_NS_MAX: u64 = 7 * 24 * 3600 * 1_000_000_000;
 const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "generate", "aliases"];
 const LATER: [&str; 6] = ["temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile", "value_median"];
 
-/// A correlation whose rules are still names.
+/// A correlation whose rules are still names. One that is not sound is here to be checked further.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub rules: Vec<(String, Position)>,
@@ -28,6 +29,10 @@ pub(super) struct Parsed {
     pub timespan_ns: u64,
     pub bounds: Vec<Bound>,
     pub generate: bool,
+    /// Which of the matches count.
+    pub outcomes: Outcomes,
+    /// Whether nothing is wrong with it so far.
+    pub sound: bool,
 }
 
 /// A correlation ready to count.
@@ -39,6 +44,7 @@ pub(super) struct Correlation {
     pub values: Vec<Field>,
     pub timespan_ns: u64,
     pub bounds: Vec<Bound>,
+    pub outcomes: Outcomes,
 }
 
 /// One comparison of a correlation's condition.
@@ -77,6 +83,16 @@ impl Correlation {
         })
     }
 
+    /// Whether an operation that its rules matched counts. What came of a request to an io_uring is not known: `success` is what
+    /// certainly happened.
+    pub fn counts(&self, event: &Event) -> bool {
+        match self.outcomes {
+            Outcomes::Success => !event.has(flags::SUBMITTED),
+            Outcomes::Submitted => event.has(flags::SUBMITTED),
+            Outcomes::Any | Outcomes::Failure => true,
+        }
+    }
+
     /// Whether another one groups and counts by the same fields.
     pub fn looks_at_the_same(&self, other: &Self) -> bool {
         self.group_by == other.group_by && self.values == other.values
@@ -90,7 +106,7 @@ impl Correlation {
 }
 
 /// Reads the mapping under `correlation`.
-pub(super) fn parse(node: &Node, generate: Option<&Node>, problems: &mut Vec<Problem>) -> Option<Parsed> {
+pub(super) fn parse(node: &Node, generate: Option<&Node>, outcomes: Outcomes, problems: &mut Vec<Problem>) -> Parsed {
     let before = problems.len();
     for (key, value) in node.entries() {
         if !KEYS.contains(&key.text.as_str()) {
@@ -125,7 +141,7 @@ pub(super) fn parse(node: &Node, generate: Option<&Node>, problems: &mut Vec<Pro
         }
     };
     let sound = problems[before..].iter().all(|problem| problem.severity < super::Severity::Error);
-    sound.then_some(Parsed { rules, group_by, values, timespan_ns: timespan_ns?, bounds, generate })
+    Parsed { rules, group_by, values, timespan_ns: timespan_ns.unwrap_or(0), bounds, generate, outcomes, sound }
 }
 
 fn kind(node: &Node, problems: &mut Vec<Problem>) -> Option<String> {

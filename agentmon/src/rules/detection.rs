@@ -16,8 +16,9 @@ const TESTS_MAX: usize = 10_000;
 
 type Compiled = Expression<Atom>;
 
-/// Compiles it. `None` when the problems say why not.
-pub(super) fn compile(detection: &Node, category: Category, problems: &mut Vec<Problem>) -> Option<Compiled> {
+/// Compiles it. `None` when the problems say why not: all of them, a part that is wrong does not hide the others. Without a
+/// category, which is a mistake of its own, a field may be one of any.
+pub(super) fn compile(detection: &Node, category: Option<Category>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     if !matches!(detection.value, Value::Map(_)) {
         problems.push(Problem::error(detection.at, format!("`detection` must be a mapping, not {}", detection.noun())));
         return None;
@@ -32,32 +33,32 @@ pub(super) fn compile(detection: &Node, category: Category, problems: &mut Vec<P
                 problems.push(Problem::error(key.at, "`timeframe` belongs to old Sigma versions; write a `correlation:` document"));
                 sound = false;
             }
-            _ => match selection(node, category, problems) {
-                Some(expression) => named.push(Named::new(key, expression)),
-                None => sound = false,
-            },
+            _ => {
+                let expression = selection(node, category, problems);
+                sound &= expression.is_some();
+                // Its name is one all the same, so that the condition can be checked.
+                named.push(Named::new(key, expression.unwrap_or(Expression::Any(Vec::new()))));
+            }
         }
     }
     let Some(condition) = condition else {
         problems.push(Problem::error(detection.at, "`condition` is missing in `detection`"));
         return None;
     };
-    if !sound {
+    let mut budget = TESTS_MAX;
+    let resolved: Vec<_> = condition.one_or_many().iter().map(|node| resolve(node, &mut named, &mut budget, problems)).collect();
+    if resolved.is_empty() {
+        problems.push(Problem::error(condition.at, "the condition is empty"));
         return None;
     }
-    let mut any = Vec::new();
-    let mut budget = TESTS_MAX;
-    for node in condition.one_or_many() {
-        any.push(resolve(node, &mut named, &mut budget, problems)?);
-    }
+    let mut any = resolved.into_iter().collect::<Option<Vec<_>>>()?;
     for Named { key, .. } in named.iter().filter(|named| !named.used) {
         problems.push(Problem::warning(key.at, format!("the condition does not use `{}`", key.text)));
     }
+    if !sound {
+        return None;
+    }
     match any.len() {
-        0 => {
-            problems.push(Problem::error(condition.at, "the condition is empty"));
-            None
-        }
         1 => any.pop(),
         _ => Some(Expression::Any(any)),
     }
@@ -103,13 +104,16 @@ fn resolve(node: &Node, named: &mut [Named<'_>], budget: &mut usize, problems: &
             problems.push(Problem::error(at(error.offset), error.message).hint(hint));
             None
         }
-        Ok(condition) => build(&condition, named, budget, &|name| {
-            let byte = word_at(text, name).unwrap_or(0);
-            let offset = text[..byte].chars().count();
-            at(u32::try_from(offset).unwrap_or(0))
-        })
-        .map_err(|problem| problems.push(problem))
-        .ok(),
+        Ok(condition) => {
+            let before = problems.len();
+            let place = |name: &str| {
+                let byte = word_at(text, name).unwrap_or(0);
+                let offset = text[..byte].chars().count();
+                at(u32::try_from(offset).unwrap_or(0))
+            };
+            let built = build(&condition, named, budget, &place, problems);
+            (problems.len() == before).then_some(built)
+        }
     }
 }
 
@@ -120,41 +124,57 @@ fn word_at(text: &str, name: &str) -> Option<usize> {
     found.find(|at| !text[..*at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
 }
 
-fn build(condition: &Condition, named: &mut [Named<'_>], budget: &mut usize, at: &impl Fn(&str) -> Position) -> Result<Compiled, Problem> {
-    let mut build = |part| build(part, named, budget, at);
-    Ok(match condition {
-        Condition::And(parts) => Expression::All(parts.iter().map(build).collect::<Result<_, _>>()?),
-        Condition::Or(parts) => Expression::Any(parts.iter().map(build).collect::<Result<_, _>>()?),
-        Condition::Not(part) => Expression::Not(Box::new(build(part)?)),
+/// What is wrong with it goes to `problems`; what is built then is of no use.
+fn build(
+    condition: &Condition,
+    named: &mut [Named<'_>],
+    budget: &mut usize,
+    at: &impl Fn(&str) -> Position,
+    problems: &mut Vec<Problem>,
+) -> Compiled {
+    let nothing = || Expression::Any(Vec::new());
+    let mut take = |found: &mut Named<'_>, at, problems: &mut Vec<Problem>| match found.take(budget, at) {
+        Ok(expression) => expression,
+        Err(problem) => {
+            problems.push(problem);
+            nothing()
+        }
+    };
+    match condition {
+        Condition::And(parts) => Expression::All(parts.iter().map(|part| build(part, named, budget, at, problems)).collect()),
+        Condition::Or(parts) => Expression::Any(parts.iter().map(|part| build(part, named, budget, at, problems)).collect()),
+        Condition::Not(part) => Expression::Not(Box::new(build(part, named, budget, at, problems))),
         Condition::Name(name) => {
-            let Some(found) = named.iter_mut().find(|named| named.key.text == *name) else {
-                let names: Vec<&str> = named.iter().map(|named| named.key.text.as_str()).collect();
-                return Err(Problem::error(at(name), format!("no detection is called `{name}`")).suggest(name, names));
-            };
-            found.take(budget, at(name))?
+            if let Some(found) = named.iter_mut().find(|named| named.key.text == *name) {
+                return take(found, at(name), problems);
+            }
+            let names: Vec<&str> = named.iter().map(|named| named.key.text.as_str()).collect();
+            problems.push(Problem::error(at(name), format!("no detection is called `{name}`")).suggest(name, names));
+            nothing()
         }
         Condition::Of(count, names) => {
-            let mut parts = Vec::new();
-            for found in named.iter_mut().filter(|named| names.contains(&named.key.text)) {
-                parts.push(found.take(budget, at("of"))?);
+            let found = named.iter_mut().filter(|named| names.contains(&named.key.text));
+            let parts: Vec<Compiled> = found.map(|found| take(found, at("of"), problems)).collect();
+            let wanted = match count {
+                Count::All => parts.len(),
+                Count::AtLeast(wanted) => usize::try_from(*wanted).unwrap_or(usize::MAX),
+            };
+            if parts.is_empty() {
+                problems.push(Problem::error(at("of"), "no detection has such a name"));
+            } else if wanted == 0 || wanted > parts.len() {
+                problems.push(Problem::error(at("of"), format!("{wanted} of {} detections can never hold", parts.len())));
             }
             match count {
-                _ if parts.is_empty() => return Err(Problem::error(at("of"), "no detection has such a name")),
                 Count::All => Expression::All(parts),
                 Count::AtLeast(1) => Expression::Any(parts),
-                Count::AtLeast(wanted) if usize::try_from(*wanted).is_ok_and(|wanted| wanted <= parts.len() && wanted > 0) => {
-                    Expression::AtLeast(usize::try_from(*wanted).unwrap_or(usize::MAX), parts)
-                }
-                Count::AtLeast(wanted) => {
-                    return Err(Problem::error(at("of"), format!("{wanted} of {} detections can never hold", parts.len())));
-                }
+                Count::AtLeast(_) => Expression::AtLeast(wanted, parts),
             }
         }
-    })
+    }
 }
 
 /// One named detection: a mapping (all hold) or a list of mappings (one holds).
-fn selection(node: &Node, category: Category, problems: &mut Vec<Problem>) -> Option<Compiled> {
+fn selection(node: &Node, category: Option<Category>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     match &node.value {
         Value::Map(entries) if !entries.is_empty() => {
             // Every entry is compiled even after a bad one, so that all problems are told at once.
@@ -178,29 +198,24 @@ fn selection(node: &Node, category: Category, problems: &mut Vec<Problem>) -> Op
 }
 
 /// `Field|modifier: value` or a list of values.
-fn item(key: &Key, node: &Node, category: Category, problems: &mut Vec<Problem>) -> Option<Compiled> {
+fn item(key: &Key, node: &Node, category: Option<Category>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     let mut names = key.text.split('|');
-    let field = match known_field(names.next().unwrap_or_default(), key.at, category) {
-        Ok(field) => field,
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
+    let name = names.next().unwrap_or_default();
+    let field = match category {
+        Some(category) => known_field(name, key.at, category),
+        None => any_field(name, key.at, Field::ALL.iter().copied()),
     };
-    let how = match How::parse(names, key) {
-        Ok(how) => how,
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
-    };
+    let field = field.map_err(|problem| problems.push(problem)).ok();
+    let how = How::parse(names, key, problems);
     let values = node.one_or_many();
     if values.is_empty() {
         problems.push(Problem::error(node.at, "an empty list matches nothing"));
         return None;
     }
-    let tests: Vec<_> = values.iter().map(|value| how.test(field, value).map_err(|problem| problems.push(problem)).ok()).collect();
-    let tests = tests.into_iter().collect::<Option<Vec<_>>>()?;
+    // Of an unknown field the values are checked as any field's would be.
+    let (how, tested) = (how?, field.unwrap_or(Field::Image));
+    let tests: Vec<_> = values.iter().map(|value| how.test(tested, value).map_err(|problem| problems.push(problem)).ok()).collect();
+    let (tests, field) = tests.into_iter().collect::<Option<Vec<_>>>().zip(field)?;
     let together = if how.all { Expression::All(tests) } else { Expression::Any(tests) };
     let present = Expression::Atom(Atom { field, test: Test::Present });
     Some(if how.negated { Expression::All(vec![present, Expression::Not(Box::new(together))]) } else { together })
@@ -208,19 +223,21 @@ fn item(key: &Key, node: &Node, category: Category, problems: &mut Vec<Problem>)
 
 /// The field of this name, if events of the category carry it.
 pub(super) fn known_field(name: &str, at: Position, category: Category) -> Result<Field, Problem> {
+    let field = any_field(name, at, Field::ALL.iter().copied().filter(|field| field.is_in(category)))?;
+    if field.is_in(category) {
+        return Ok(field);
+    }
+    let carriers: Vec<&str> = field.categories().iter().map(|category| category.name()).collect();
+    let message = format!("{} events have no field `{name}`", category.name());
+    Err(Problem::error(at, message).hint(format!("it is a field of {}", carriers.join(", "))))
+}
+
+/// The field of this name, whoever carries it; `candidates` may have been meant.
+fn any_field(name: &str, at: Position, candidates: impl Iterator<Item = Field>) -> Result<Field, Problem> {
     if name.is_empty() {
         return Err(Problem::error(at, "a field name is missing before `|`"));
     }
-    let here = Field::ALL.iter().copied().filter(|field| field.is_in(category)).map(Field::name);
-    match Field::from_name(name) {
-        Some(field) if field.is_in(category) => Ok(field),
-        Some(field) => {
-            let carriers: Vec<&str> = field.categories().iter().map(|category| category.name()).collect();
-            let message = format!("{} events have no field `{name}`", category.name());
-            Err(Problem::error(at, message).hint(format!("it is a field of {}", carriers.join(", "))))
-        }
-        None => Err(Problem::error(at, format!("unknown field `{name}`")).suggest(name, here)),
-    }
+    Field::from_name(name).ok_or_else(|| Problem::error(at, format!("unknown field `{name}`")).suggest(name, candidates.map(Field::name)))
 }
 
 /// What the modifiers say about how values are compared.
@@ -237,32 +254,31 @@ struct How {
 }
 
 impl How {
-    fn parse<'a>(names: impl Iterator<Item = &'a str>, key: &Key) -> Result<Self, Problem> {
+    fn parse<'a>(names: impl Iterator<Item = &'a str>, key: &Key, problems: &mut Vec<Problem>) -> Option<Self> {
+        let before = problems.len();
         let mut how = Self::default();
         let mut at = key.at.right(u32::try_from(key.text.split('|').next().unwrap_or_default().chars().count()).unwrap_or(0));
         for name in names {
             at = at.right(1);
-            let modifier = sigma::modifier(name).map_err(|known| match known {
-                true => Problem::error(at, format!("the modifier `{name}` is not supported")),
-                false => Problem::error(at, format!("unknown modifier `{name}`")).suggest(name, sigma::MODIFIERS),
-            })?;
-            match modifier {
-                Modifier::All => how.all = true,
-                Modifier::Cased => how.cased = true,
-                Modifier::Windash => how.windash = true,
-                Modifier::Neq => how.negated = true,
-                Modifier::ReIgnoreCase => how.ignore_case = true,
-                Modifier::ReMultiline => how.multi_line = true,
-                Modifier::ReDotAll => how.dot_all = true,
-                kind if how.kind.is_none() => how.kind = Some(kind),
-                _ => return Err(Problem::error(at, format!("`{name}` cannot follow another comparison"))),
+            match sigma::modifier(name) {
+                Err(true) => problems.push(Problem::error(at, format!("the modifier `{name}` is not supported"))),
+                Err(false) => problems.push(Problem::error(at, format!("unknown modifier `{name}`")).suggest(name, sigma::MODIFIERS)),
+                Ok(Modifier::All) => how.all = true,
+                Ok(Modifier::Cased) => how.cased = true,
+                Ok(Modifier::Windash) => how.windash = true,
+                Ok(Modifier::Neq) => how.negated = true,
+                Ok(Modifier::ReIgnoreCase) => how.ignore_case = true,
+                Ok(Modifier::ReMultiline) => how.multi_line = true,
+                Ok(Modifier::ReDotAll) => how.dot_all = true,
+                Ok(kind) if how.kind.is_none() => how.kind = Some(kind),
+                Ok(_) => problems.push(Problem::error(at, format!("`{name}` cannot follow another comparison"))),
             }
             at = at.right(u32::try_from(name.chars().count()).unwrap_or(0));
         }
         if (how.ignore_case || how.multi_line || how.dot_all) && how.kind != Some(Modifier::Re) {
-            return Err(Problem::error(key.at, "`i`, `m` and `s` are flags of `re`"));
+            problems.push(Problem::error(key.at, "`i`, `m` and `s` are flags of `re`"));
         }
-        Ok(how)
+        (problems.len() == before).then_some(how)
     }
 
     fn test(&self, field: Field, node: &Node) -> Result<Compiled, Problem> {

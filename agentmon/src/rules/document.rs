@@ -43,6 +43,8 @@ pub(super) enum Outcomes {
     Success,
     Failure,
     Any,
+    /// Handed over to an io_uring: what came of it is not known. Of correlations only; a detection asks for the field `Outcome`.
+    Submitted,
 }
 
 /// What a document says about itself.
@@ -59,7 +61,8 @@ pub(super) struct Meta {
     pub class: Option<String>,
     pub action: Action,
     pub runbook: Option<String>,
-    pub outcomes: Outcomes,
+    /// None: not said.
+    pub outcomes: Option<Outcomes>,
     pub line: u32,
 }
 
@@ -85,11 +88,11 @@ pub(super) fn meta(document: &Node, problems: &mut Vec<Problem>) -> Option<Meta>
         class: None,
         action: if level >= Level::High { Action::Alert } else { Action::Log },
         runbook: None,
-        outcomes: Outcomes::Success,
+        outcomes: None,
         line: document.at.line,
     };
     if let Some(block) = document.get("agentmon") {
-        self::block(block, &mut meta, problems);
+        self::block(document, block, &mut meta, problems);
     }
     problems[before..].iter().all(|problem| problem.severity < Severity::Error).then_some(meta)
 }
@@ -120,7 +123,7 @@ fn id(document: &Node, problems: &mut Vec<Problem>) -> Option<String> {
     Some(id)
 }
 
-fn block(block: &Node, meta: &mut Meta, problems: &mut Vec<Problem>) {
+fn block(document: &Node, block: &Node, meta: &mut Meta, problems: &mut Vec<Problem>) {
     if !matches!(block.value, Value::Map(_)) {
         problems.push(Problem::error(block.at, format!("`agentmon` must be a mapping, not {}", block.noun())));
         return;
@@ -146,11 +149,25 @@ fn block(block: &Node, meta: &mut Meta, problems: &mut Vec<Problem>) {
             problems.push(Problem::warning(node.at, message).hint("a frozen agent waits for `agentmon thaw` or `agentmon kill`"));
         }
     }
-    meta.outcomes = match word(block, "outcome", &["success", "failure", "any"], problems).as_deref() {
-        Some("failure") => Outcomes::Failure,
-        Some("any") => Outcomes::Any,
+    meta.outcomes = word(block, "outcome", &["success", "failure", "any", "submitted"], problems).map(|name| match name.as_str() {
+        "failure" => Outcomes::Failure,
+        "any" => Outcomes::Any,
+        "submitted" => Outcomes::Submitted,
         _ => Outcomes::Success,
-    };
+    });
+    let of_correlation = document.get("correlation").is_some();
+    if let (Some(node), Some(outcomes)) = (block.get("outcome"), meta.outcomes) {
+        match outcomes {
+            Outcomes::Submitted if !of_correlation => {
+                let problem = Problem::error(node.at, "`outcome: submitted` is for correlations");
+                problems.push(problem.hint("in a detection: `Outcome: submitted`"));
+            }
+            Outcomes::Failure if of_correlation => {
+                problems.push(Problem::error(node.at, "a correlation counts what its rules match: say `outcome: failure` there"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The text under a key that must be there.

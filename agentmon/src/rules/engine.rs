@@ -68,6 +68,9 @@ impl Engine {
                     let (Some(correlation), Some(groups)) = (rules.correlations().get(*index), groups.get_mut(*index)) else {
                         continue;
                     };
+                    if !correlation.counts(operation.event) {
+                        continue;
+                    }
                     let sighting = match seen {
                         Some((other, sighting)) if other.looks_at_the_same(correlation) => sighting,
                         _ => Sighting::of(correlation, operation, joined),

@@ -167,7 +167,7 @@ fields! {
     SignalCode in SIGNAL;
     /// Whether the target is a process of an agent.
     TargetInAgent in SIGNAL;
-    /// Whether the target is this monitor.
+    /// Whether the target is this monitor, or the guard process of `agentmon run`.
     TargetIsMonitor in SIGNAL;
     /// Name of the target's thread: its own to choose.
     TargetComm in SIGNAL;

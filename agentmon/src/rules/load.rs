@@ -5,7 +5,7 @@ use super::yaml::FILE_BYTES_MAX;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Most bytes of all files of a directory together.
 pub const DIRECTORY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -89,37 +89,64 @@ pub struct BadRules {
     pub mistakes: usize,
 }
 
-/// A rule file or directory that cannot be read at all.
+/// Rule files or directories that cannot be read at all.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read rules from {path}: {source}")]
-pub struct UnreadableRules {
-    /// Which.
-    pub path: std::path::PathBuf,
-    /// Why.
-    pub source: io::Error,
+#[error("cannot read rules from {}", .0.iter().map(|(path, why)| format!("{}: {why}", path.display())).collect::<Vec<_>>().join("; "))]
+pub struct UnreadableRules(
+    /// Which, and why; at least one.
+    pub Vec<(PathBuf, io::Error)>,
+);
+
+/// Everything that was found, right and wrong.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The good rules.
+    pub rules: super::RuleSet,
+    /// What is wrong with the others.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Paths that cannot be read, and why.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Gathered {
+    /// The rules. The diagnostics are the caller's to show, before.
+    ///
+    /// # Errors
+    /// When a path could not be read: nobody knows which rules are missing.
+    pub fn readable(self) -> Result<super::RuleSet, UnreadableRules> {
+        if self.unreadable.is_empty() { Ok(self.rules) } else { Err(UnreadableRules(self.unreadable)) }
+    }
+
+    /// How many mistakes there are in what could be read.
+    #[must_use]
+    pub fn mistakes(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
 }
 
 /// The built-in rules, if wanted, and those of files and directories.
-///
-/// # Errors
-/// When a path cannot be read. What is wrong with a rule is a diagnostic.
-pub fn gather(built_in: bool, paths: &[std::path::PathBuf]) -> Result<(super::RuleSet, Vec<Diagnostic>), UnreadableRules> {
-    let mut files = Vec::new();
-    let mut diagnostics = Vec::new();
+#[must_use]
+pub fn gather(built_in: bool, paths: &[PathBuf]) -> Gathered {
+    let mut files = Files::default();
+    let mut unreadable = Vec::new();
     for path in paths {
-        let found = read_path(path).map_err(|source| UnreadableRules { path: path.clone(), source })?;
-        files.extend(found.files);
-        diagnostics.extend(found.diagnostics);
+        match read_path(path) {
+            Ok(found) => {
+                files.files.extend(found.files);
+                files.diagnostics.extend(found.diagnostics);
+            }
+            Err(error) => unreadable.push((path.clone(), error)),
+        }
     }
-    let files = Files { files, diagnostics };
     let pack = if built_in { super::pack::FILES } else { &[] };
     let sources: Vec<super::Source<'_>> = pack.iter().copied().chain(files.sources()).collect();
     let loaded = super::load(&sources);
-    diagnostics = files.diagnostics;
+    let mut diagnostics = files.diagnostics;
     diagnostics.extend(loaded.diagnostics);
+    diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let skipped: BTreeSet<&str> = diagnostics.iter().filter(|found| found.is_error()).map(|found| found.file.as_str()).collect();
     let rules = loaded.rules.with_skipped(skipped.len());
-    Ok((rules, diagnostics))
+    Gathered { rules, diagnostics, unreadable }
 }
 
 fn read_path(path: &Path) -> io::Result<Files> {

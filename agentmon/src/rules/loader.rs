@@ -9,7 +9,7 @@ use super::document::{self, Meta, Outcomes};
 use super::expression::Expression;
 use super::matcher::{Atom, Matcher};
 use super::yaml::{self, Node, Value};
-use super::{Rule, detection};
+use super::{Rule, Severity, detection};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ impl Loaded {
     /// Whether some rule was not loaded.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == super::Severity::Error)
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 
@@ -117,11 +117,9 @@ impl RuleSet {
 pub fn load(sources: &[Source<'_>]) -> Loaded {
     let mut loader = Loader::default();
     for source in sources {
-        let (documents, problem) = yaml::parse(source.text);
-        for document in &documents {
+        for document in yaml::parse(source.text) {
             loader.document(source.name, document);
         }
-        loader.diagnostics.extend(problem.map(|problem| problem.in_file(source.name)));
     }
     loader.finish(digest(sources))
 }
@@ -148,63 +146,104 @@ struct Loader {
     correlations: Vec<(u32, correlation::Parsed)>,
     /// Ids and names, to rules.
     names: HashMap<String, u32>,
+    /// What is no rule because of a mistake, to be checked for others once all rules are known.
+    broken: Vec<Broken>,
     diagnostics: Vec<Diagnostic>,
 }
 
+/// A document with a mistake.
+struct Broken {
+    file: String,
+    /// Its id and name, with their key, as far as it has them.
+    names: Vec<(&'static str, String, Position)>,
+    correlation: Option<correlation::Parsed>,
+}
+
 impl Loader {
-    fn document(&mut self, file: &str, document: &Node) {
-        let mut problems = Vec::new();
+    fn document(&mut self, file: &str, document: yaml::Document) {
+        let mut problems = document.problems;
+        if let Some(root) = document.root {
+            self.check(file, &root, &mut problems);
+        }
+        self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(file)));
+    }
+
+    /// Loads a rule, unless there are problems.
+    fn check(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
         if matches!(&document.value, Value::Scalar(scalar) if scalar.is_null()) {
             return;
         }
         if !matches!(document.value, Value::Map(_)) {
             problems.push(Problem::error(document.at, format!("a rule is a mapping, not {}", document.noun())));
         } else if document.get("correlation").is_some() {
-            self.correlation(file, document, &mut problems);
+            self.correlation(file, document, problems);
         } else if let Some(key) = ["filter", "action"].into_iter().find(|key| document.get(key).is_some()) {
             problems.push(Problem::error(document.at, format!("`{key}` documents are not supported in this build")));
         } else {
-            self.detection(file, document, &mut problems);
+            self.detection(file, document, problems);
         }
-        self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(file)));
     }
 
     fn detection(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
         let category = match logsource(document) {
-            Ok(category) => category,
-            Err(problem) => return problems.push(problem),
+            Ok(category) => Some(category),
+            // For another product or service, in whose words we would find mistakes that are none.
+            Err(problem) if problem.severity == Severity::Warning => return problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
         };
         let meta = document::meta(document, problems);
-        let Some(detection) = document.get("detection") else {
-            return problems.push(Problem::error(document.at, "`detection` is missing"));
+        let expression = if let Some(detection) = document.get("detection") {
+            detection::compile(detection, category, problems)
+        } else {
+            problems.push(Problem::error(document.at, "`detection` is missing"));
+            None
         };
-        if let (Some(expression), Some(meta)) = (detection::compile(detection, category, problems), meta) {
-            let outcomes = meta.outcomes;
+        if let (Some(category), Some(meta), Some(expression)) = (category, meta, expression)
+            && is_sound(problems)
+        {
+            let outcomes = meta.outcomes.unwrap_or_default();
             if let Some(number) = self.add(file, meta, Some(category), document, problems) {
                 self.detections.push((number, category, outcomes, expression));
             }
+        } else {
+            self.broken.push(Broken::new(file, document, None));
         }
     }
 
     fn correlation(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
         let Some(node) = document.get("correlation") else { return };
         let meta = document::meta(document, problems);
-        if let (Some(parsed), Some(meta)) = (correlation::parse(node, document.get("generate"), problems), meta)
-            && let Some(number) = self.add(file, meta, None, document, problems)
-        {
-            self.correlations.push((number, parsed));
+        // Everything that its rules match, unless it says otherwise.
+        let outcomes = meta.as_ref().and_then(|meta| meta.outcomes).unwrap_or(Outcomes::Any);
+        let parsed = correlation::parse(node, document.get("generate"), outcomes, problems);
+        match meta.filter(|_| parsed.sound && is_sound(problems)) {
+            Some(meta) => {
+                if let Some(number) = self.add(file, meta, None, document, problems) {
+                    self.correlations.push((number, parsed));
+                }
+            }
+            None => self.broken.push(Broken::new(file, document, Some(parsed))),
         }
+    }
+
+    /// That a rule has this id or name already.
+    fn taken(&self, key: &str, name: &str, at: Position) -> Option<Problem> {
+        let other = self.rules.get(*self.names.get(name)? as usize)?;
+        let problem = Problem::error(at, format!("this `{key}` is taken by the rule `{}`", other.title));
+        Some(problem.hint(format!("the other one is in {}, line {}", other.file, other.line)))
     }
 
     /// Adds a rule under its id and name, unless one of them is taken.
     fn add(&mut self, file: &str, meta: Meta, category: Option<Category>, at: &Node, problems: &mut Vec<Problem>) -> Option<u32> {
-        for (key, name) in [("id", Some(&meta.id)), ("name", meta.name.as_ref())] {
-            if let Some(other) = name.and_then(|name| self.names.get(name)).and_then(|number| self.rules.get(*number as usize)) {
-                let at = at.get(key).map_or(at.at, |node| node.at);
-                let problem = Problem::error(at, format!("this `{key}` is taken by the rule `{}`", other.title));
-                problems.push(problem.hint(format!("the other one is in {}, line {}", other.file, other.line)));
-                return None;
-            }
+        let names = [("id", Some(&meta.id)), ("name", meta.name.as_ref())];
+        let taken = names.into_iter().filter_map(|(key, name)| self.taken(key, name?, at.get(key).map_or(at.at, |node| node.at)));
+        let before = problems.len();
+        problems.extend(taken);
+        if problems.len() > before {
+            return None;
         }
         let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
         self.names.insert(meta.id.clone(), number);
@@ -247,6 +286,9 @@ impl Loader {
             let file = self.rules[number as usize].file.clone();
             self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
         }
+        for broken in std::mem::take(&mut self.broken) {
+            self.further(broken);
+        }
         for (rule, told) in self.rules.iter_mut().zip(told) {
             rule.reported = told.unwrap_or(true);
         }
@@ -256,6 +298,15 @@ impl Loader {
         let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();
         let compiled = Compiled { rules, numbered, matchers, correlations, counted_by, digest };
         Loaded { rules: RuleSet(Arc::new(compiled), 0), diagnostics: self.diagnostics }
+    }
+
+    /// What else is wrong with a document that is no rule.
+    fn further(&mut self, broken: Broken) {
+        let mut problems: Vec<Problem> = broken.names.iter().filter_map(|(key, name, at)| self.taken(key, name, *at)).collect();
+        if let Some(parsed) = &broken.correlation {
+            let _ = self.resolve(u32::MAX, parsed, &mut problems);
+        }
+        self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&broken.file)));
     }
 
     /// Finds the rules that a correlation counts, and checks its fields against their categories.
@@ -284,6 +335,7 @@ impl Loader {
             values: correlation::fields(&parsed.values, &categories, problems),
             timespan_ns: parsed.timespan_ns,
             bounds: parsed.bounds.clone(),
+            outcomes: parsed.outcomes,
         };
         problems.is_empty().then_some((correlation, members))
     }
@@ -309,6 +361,19 @@ impl Loader {
         }
         matchers
     }
+}
+
+impl Broken {
+    fn new(file: &str, document: &Node, correlation: Option<correlation::Parsed>) -> Self {
+        let name = |key| document.get(key).and_then(|node| Some((key, node.text()?.to_owned(), node.at)));
+        let id = name("id").map(|(key, id, at)| (key, id.to_ascii_lowercase(), at));
+        Self { file: file.to_owned(), names: id.into_iter().chain(name("name")).collect(), correlation }
+    }
+}
+
+/// Whether nothing is wrong so far.
+fn is_sound(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| problem.severity < Severity::Error)
 }
 
 /// The category a rule asks for. A warning: the rule is for something else; an error: nobody knows for what.

@@ -3,7 +3,9 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags};
+use crate::event::{
+    AT_REMOVEDIR, Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags,
+};
 use crate::process::Operation;
 use agentmon_common::syscalls::X32_BIT;
 use agentmon_common::uring::opcode;
@@ -213,9 +215,6 @@ fn flowed(field: Field, flow: &Flow) -> Option<Value<'static>> {
         _ => None,
     }
 }
-
-/// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`).
-const AT_REMOVEDIR: u64 = 0x200;
 
 fn requested<'a>(field: Field, uring: &'a Uring, operation: &'static str) -> Option<Value<'a>> {
     let (from, to) = match &uring.second {

@@ -95,40 +95,61 @@ impl Scalar {
     }
 }
 
-/// The documents of a file. On a problem: those before it, and the problem.
-pub(super) fn parse(text: &str) -> (Vec<Node>, Option<Problem>) {
-    let mut documents = Vec::new();
-    if text.len() > FILE_BYTES_MAX {
-        return (documents, Some(Problem::error(Position::START, format!("the file is larger than {FILE_BYTES_MAX} bytes"))));
-    }
-    let mut options = Options::default();
-    options.disallow_directives = true;
-    options.flow_nesting_limit = DEPTH_MAX;
-    options.block_nesting_limit = DEPTH_MAX;
-    let parser = Parser::new_from_str_with_options(text.strip_prefix('\u{feff}').unwrap_or(text), options);
+/// One document of a file.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// Its value; none when it could not be read to its end.
+    pub root: Option<Node>,
+    /// What is wrong with it as YAML. With an error it is no rule; its value is there to be checked further.
+    pub problems: Vec<Problem>,
+}
+
+/// The documents of a file. What cannot be read as YAML costs its own document and no other: each is read by itself, from one
+/// line `---` to the next, as YAML allows that line nowhere within a document.
+pub(super) fn parse(text: &str) -> Vec<Document> {
     let mut builder = Builder::default();
-    for event in parser {
-        let outcome = match event {
-            Ok((event, span)) => builder.take(event, span, &mut documents),
-            Err(error) => Err(Problem::error(marker(error.marker()), format!("not valid YAML: {}", error.info()))),
-        };
-        if let Err(problem) = outcome {
-            return (documents, Some(problem));
+    if text.len() > FILE_BYTES_MAX {
+        builder.end(None, Some(Problem::error(Position::START, format!("the file is larger than {FILE_BYTES_MAX} bytes"))));
+        return builder.documents;
+    }
+    for (line, part) in parts(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        builder.line = line;
+        if let Err(problem) = builder.read(part) {
+            builder.open.clear();
+            builder.end(None, Some(problem));
+        }
+        if builder.nodes > NODES_MAX {
+            break;
         }
     }
-    (documents, None)
+    builder.documents
 }
 
-fn marker(marker: &granit_parser::Marker) -> Position {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Position { line: number(marker.line().max(1)), column: number(marker.col()).saturating_add(1) }
+/// The text cut before each line `---`; and how many lines stand before each part.
+fn parts(text: &str) -> Vec<(u32, &str)> {
+    let mut parts = Vec::new();
+    let (mut from, mut from_line, mut at) = (0, 0, 0);
+    for (number, line) in (0..).zip(text.split_inclusive('\n')) {
+        if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])) {
+            parts.push((from_line, &text[from..at]));
+            (from, from_line) = (at, number);
+        }
+        at += line.len();
+    }
+    parts.push((from_line, &text[from..]));
+    parts
 }
 
-/// Collections that are open, outermost first.
+/// Collections that are open, outermost first, and what is finished.
 #[derive(Default)]
 struct Builder {
+    /// Lines of the file before the part that is being read.
+    line: u32,
     open: Vec<Open>,
     nodes: usize,
+    /// Of the document that is being read.
+    problems: Vec<Problem>,
+    documents: Vec<Document>,
 }
 
 struct Open {
@@ -142,33 +163,54 @@ enum Collection {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Span, documents: &mut Vec<Node>) -> Result<(), Problem> {
-        let at = marker(&span.start);
+    /// Reads a part of the file. The error: what is behind it could not be read.
+    fn read(&mut self, part: &str) -> Result<(), Problem> {
+        let mut options = Options::default();
+        options.disallow_directives = true;
+        options.flow_nesting_limit = DEPTH_MAX;
+        options.block_nesting_limit = DEPTH_MAX;
+        for event in Parser::new_from_str_with_options(part, options) {
+            match event {
+                Ok((event, span)) => self.take(event, span)?,
+                Err(error) => return Err(Problem::error(self.position(error.marker()), format!("not valid YAML: {}", error.info()))),
+            }
+        }
+        Ok(())
+    }
+
+    fn position(&self, marker: &granit_parser::Marker) -> Position {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Position { line: number(marker.line().max(1)).saturating_add(self.line), column: number(marker.col()).saturating_add(1) }
+    }
+
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+        let at = self.position(&span.start);
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             return Err(Problem::error(at, format!("the file has more than {NODES_MAX} values")));
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                refuse(at, anchor, tag.is_some())?;
+                self.refuse(at, anchor, tag.is_some());
                 let verbatim = matches!(style, ScalarStyle::Plain | ScalarStyle::SingleQuoted) && span.end.line() == span.start.line();
                 let quote = u32::from(verbatim && style == ScalarStyle::SingleQuoted);
                 let scalar = Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain, verbatim };
-                self.add(Node { at: at.right(quote), value: Value::Scalar(scalar) }, documents)
+                self.add(Node { at: at.right(quote), value: Value::Scalar(scalar) })
             }
             Event::SequenceStart(_, anchor, tag) => {
-                refuse(at, anchor, tag.is_some())?;
+                self.refuse(at, anchor, tag.is_some());
                 self.start(at, Collection::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                refuse(at, anchor, tag.is_some())?;
+                self.refuse(at, anchor, tag.is_some());
                 self.start(at, Collection::Map { entries: Vec::new(), key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open { at, kind: Collection::List(nodes) }) => self.add(Node { at, value: Value::List(nodes) }, documents),
-                Some(Open { at, kind: Collection::Map { entries, .. } }) => self.add(Node { at, value: Value::Map(entries) }, documents),
+                Some(Open { at, kind: Collection::List(nodes) }) => self.add(Node { at, value: Value::List(nodes) }),
+                Some(Open { at, kind: Collection::Map { entries, .. } }) => self.add(Node { at, value: Value::Map(entries) }),
                 None => Ok(()),
             },
+            // What it stands for is not looked at, so nothing can be said of the document but this.
             Event::Alias(_) | Event::UnresolvedAlias(_) => Err(Problem::error(at, "YAML aliases are not supported in rules")),
             _ => Ok(()),
         }
@@ -186,47 +228,51 @@ impl Builder {
     }
 
     /// Puts a finished node where it belongs: into the innermost open collection, or among the documents.
-    fn add(&mut self, node: Node, documents: &mut Vec<Node>) -> Result<(), Problem> {
+    fn add(&mut self, node: Node) -> Result<(), Problem> {
         match self.open.last_mut().map(|open| &mut open.kind) {
-            None => documents.push(node),
+            None => self.end(Some(node), None),
             Some(Collection::List(nodes)) => nodes.push(node),
             Some(Collection::Map { entries, key }) => match key.take() {
                 Some(key) => entries.push((key, node)),
-                None => *key = Some(new_key(node, entries)?),
+                None => *key = Some(new_key(node, entries, &mut self.problems)?),
             },
         }
         Ok(())
     }
+
+    fn end(&mut self, root: Option<Node>, problem: Option<Problem>) {
+        self.problems.extend(problem);
+        self.documents.push(Document { root, problems: std::mem::take(&mut self.problems) });
+    }
+
+    fn refuse(&mut self, at: Position, anchor: usize, tagged: bool) {
+        if anchor != 0 {
+            self.problems.push(Problem::error(at, "YAML anchors are not supported in rules"));
+        }
+        if tagged {
+            self.problems.push(Problem::error(at, "YAML tags are not supported in rules"));
+        }
+    }
 }
 
-fn new_key(node: Node, entries: &[(Key, Node)]) -> Result<Key, Problem> {
+fn new_key(node: Node, entries: &[(Key, Node)], problems: &mut Vec<Problem>) -> Result<Key, Problem> {
     let Value::Scalar(scalar) = node.value else {
         return Err(Problem::error(node.at, "a key must be a single value"));
     };
-    if scalar.text == "<<" {
-        return Err(Problem::error(node.at, "YAML merge keys are not supported in rules"));
-    }
     if entries.len() >= ENTRIES_MAX {
         return Err(Problem::error(node.at, format!("more than {ENTRIES_MAX} keys in one mapping")));
-    }
-    if let Some((first, _)) = entries.iter().find(|(key, _)| key.text == scalar.text) {
-        let message = format!("the key `{}` stands twice in this mapping; first on line {}", scalar.text, first.at.line);
-        return Err(Problem::error(node.at, message));
     }
     // The position of a key is its first character, quote included.
     let quote = u32::from(scalar.verbatim && !scalar.plain);
     let at = Position { column: node.at.column - quote, ..node.at };
+    if scalar.text == "<<" {
+        problems.push(Problem::error(at, "YAML merge keys are not supported in rules"));
+    }
+    if let Some((first, _)) = entries.iter().find(|(key, _)| key.text == scalar.text) {
+        let message = format!("the key `{}` stands twice in this mapping; first on line {}", scalar.text, first.at.line);
+        problems.push(Problem::error(node.at, message));
+    }
     Ok(Key { at, text: scalar.text })
-}
-
-fn refuse(at: Position, anchor: usize, tagged: bool) -> Result<(), Problem> {
-    if anchor != 0 {
-        return Err(Problem::error(at, "YAML anchors are not supported in rules"));
-    }
-    if tagged {
-        return Err(Problem::error(at, "YAML tags are not supported in rules"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -234,14 +280,14 @@ mod tests {
     use super::*;
 
     fn problem(text: &str) -> (u32, u32, String) {
-        let problem = parse(text).1.expect("a problem");
+        let problem = parse(text).into_iter().find_map(|document| document.problems.into_iter().next()).expect("a problem");
         (problem.at.line, problem.at.column, problem.message)
     }
 
     #[test]
     fn values_know_where_they_stand() {
-        let (documents, none) = parse("a: 1\nb:\n  - x\n  - 'y z'\n---\nc: {d: null}\n");
-        assert!(none.is_none());
+        let documents: Vec<Node> =
+            parse("a: 1\nb:\n  - x\n  - 'y z'\n---\nc: {d: null}\n").into_iter().filter_map(|found| found.root).collect();
         assert_eq!(documents.len(), 2);
         let list = documents[0].get("b").unwrap().one_or_many();
         assert_eq!(list[0].at, Position { line: 3, column: 5 });
@@ -269,9 +315,15 @@ mod tests {
     }
 
     #[test]
-    fn broken_yaml_keeps_the_documents_before_it() {
-        let (documents, problem) = parse("a: 1\n---\nb: [1\n");
-        assert_eq!(documents.len(), 1);
-        assert!(problem.unwrap().message.starts_with("not valid YAML: "));
+    fn broken_yaml_costs_its_own_document_and_no_other() {
+        let documents = parse("a: 1\n---\nb: [1\n---\nc: 'x\n--- # three\nd: 1\nd: &e 2\n---x: 1\n");
+        let read: Vec<bool> = documents.iter().map(|document| document.root.is_some()).collect();
+        assert_eq!(read, [true, false, false, true], "{documents:?}");
+        let problems: Vec<(u32, &str)> =
+            documents.iter().flat_map(|document| &document.problems).map(|found| (found.at.line, found.message.as_str())).collect();
+        assert!(problems[0].1.starts_with("not valid YAML: ") && (3..5).contains(&problems[0].0), "{problems:?}");
+        assert!(problems[1].1.starts_with("not valid YAML: ") && (5..7).contains(&problems[1].0), "{problems:?}");
+        let twice = (8, "the key `d` stands twice in this mapping; first on line 7");
+        assert_eq!(problems[2..], [twice, (8, "YAML anchors are not supported in rules")]);
     }
 }

@@ -92,8 +92,12 @@ impl Compact {
         };
         self.verb(Tone::Alarm, verb, breaker.agent);
         let line = &mut self.line;
-        if let Some(tasks) = breaker.tasks {
-            let _ = write!(line, "{} ", counted(tasks, "task", "tasks"));
+        match breaker.tasks {
+            Some(0) => line.push_str("no task was left in its cgroup, "),
+            Some(tasks) => {
+                let _ = write!(line, "{} ", counted(tasks, "task", "tasks"));
+            }
+            None => {}
         }
         let _ = write!(line, "in {:.1} ms, by ", breaker.latency.as_secs_f64() * 1000.0);
         escape_within(line, breaker.by.as_bytes(), TARGET_WIDTH);
@@ -286,7 +290,7 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
         Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
-        Detail::Call(call) => target::call(line, op.event.operation, call, TARGET_WIDTH),
+        Detail::Call(call) => target::call(line, op.event.operation, call, op.event.has(flags::UNREADABLE), TARGET_WIDTH),
     }
 }
 
@@ -323,9 +327,10 @@ fn program(line: &mut String, exe: &[u8]) {
 mod tests {
     use super::Compact;
     use crate::agents::State;
-    use crate::event::{Address, Detail, Kind, Outcome};
+    use crate::event::{Address, Detail, Kind, Outcome, Target, flags};
     use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
     use crate::log::{BreakerView, Loss, MatchView, StateView};
+    use crate::response::Command;
     use jiff::tz::TimeZone;
 
     fn compact(colour: bool, all: bool) -> Compact {
@@ -409,6 +414,19 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_read_is_said() {
+        let mut chmod = every_kind().into_iter().find(|sample| sample.event.kind() == Kind::Chmod).unwrap();
+        let Detail::Call(call) = &mut chmod.event.detail else { panic!("a call") };
+        call.target = Target::default();
+        chmod.event.flags = flags::UNREADABLE;
+        assert!(line(&chmod, &[], true).contains(" chmod (unreadable) mode=0644  "), "{}", line(&chmod, &[], true));
+        let mut exec = program("", b"");
+        (exec.exe, exec.filename) = (Default::default(), Default::default());
+        let refused = sample("execve", Detail::Exec(exec));
+        assert!(line(&refused, &[], true).contains(" exec     claude-code/7f3a (unreadable)  "), "{}", line(&refused, &[], true));
+    }
+
+    #[test]
     fn breaker_actions_and_losses_stand_out() {
         let (sample, mut out) = (&every_kind()[0], Vec::new());
         let mut compact = compact(false, false);
@@ -418,12 +436,14 @@ mod tests {
             compact.state(&StateView { timestamp_ns, agent, state, before, cgroup }, &mut out);
         }
         compact.breaker(&BreakerView { tasks: Some(1), ..breaker(agent) }, &mut out);
+        compact.breaker(&BreakerView { tasks: Some(0), action: Command::Kill, ..breaker(agent) }, &mut out);
         compact.gap(558_577_123_456, &[Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 7 }], &mut out);
         let want = "\
 09:22:38.577 FREEZE   claude-code/7f3a 14 tasks in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
 09:22:38.577 FROZEN   claude-code/7f3a by somebody else, not by this monitor  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
 09:22:38.577 THAWED   claude-code/7f3a by somebody else, not by this monitor
 09:22:38.577 FREEZE   claude-code/7f3a 1 task in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified  (agentmon thaw 7f3a9c1e, or agentmon kill 7f3a9c1e)
+09:22:38.577 KILL     claude-code/7f3a no task was left in its cgroup, in 3.1 ms, by rule:cred-exfil: Credential read then connect  verified
 09:22:38.577 LOST     7 events: 7 open at kernel_ringbuf
 ";
         assert_eq!(String::from_utf8(out).unwrap(), want);

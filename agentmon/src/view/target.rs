@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
 pub(super) fn command_line(out: &mut String, exec: &Exec, width: usize) {
     if exec.argv.is_empty() {
-        escape_within(out, &exec.exe.bytes, width);
+        file(out, &exec.exe.bytes, &exec.filename.bytes, width);
         return;
     }
     arguments(out, &exec.argv, width);
@@ -61,14 +61,15 @@ fn cut(out: &mut String, text: &str, width: usize) {
 pub(super) fn file(out: &mut String, path: &[u8], asked: &[u8], width: usize) {
     let path = if path.is_empty() { asked } else { path };
     if path.is_empty() {
-        out.push_str("(unreadable path)");
+        out.push_str("(unreadable)");
     } else {
         escape_within(out, path, width);
     }
 }
 
 /// What a call was given: `a -> b` of a rename, else the call with its arguments.
-pub(super) fn call(out: &mut String, operation: &str, call: &Call, width: usize) {
+/// What could not be read of it is said.
+pub(super) fn call(out: &mut String, operation: &str, call: &Call, unreadable: bool, width: usize) {
     let target = |out: &mut String, target: &Target| file(out, &target.path.bytes, &target.asked.bytes, width);
     match (&call.second, call.kind) {
         (Some(second), Kind::Rename | Kind::Link) => {
@@ -83,7 +84,7 @@ pub(super) fn call(out: &mut String, operation: &str, call: &Call, width: usize)
         }
         _ => {
             out.push_str(operation);
-            if call.target != Target::default() {
+            if unreadable || call.target != Target::default() {
                 out.push(' ');
                 target(out, &call.target);
             }
@@ -121,7 +122,7 @@ pub(super) fn signal(out: &mut String, signal: &Signal, width: usize) {
     let _ = write!(out, "{} {way} ", signal.signal);
     escape_within(out, signal.other_comm(), width);
     let _ = write!(out, "[{}]", signal.other.tgid);
-    if signal.to_monitor {
+    if signal.to_monitor || signal.from_monitor {
         out.push_str(" (this monitor)");
     } else if signal.other_agent.is_none() {
         out.push_str(" outside");

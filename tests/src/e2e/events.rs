@@ -184,8 +184,14 @@ fn check(record: &Value) {
     assert_eq!(number("category_uid"), number("class_uid") / 1000, "{record}");
     let of_class: &[&str] = match number("class_uid") {
         1001 => &["/actor/process/uid", "/file/name", "/file/type_id", "/ai_agent/uid", "/ai_agent/instance_uid"],
+        // A signal's other process may be nobody's whose beginning was seen.
+        1007 if record["unmapped"]["result"].is_string() => &["/process/pid", "/ai_agent/uid", "/ai_agent/instance_uid"],
         1007 => &["/actor", "/process/pid", "/process/uid", "/ai_agent/uid", "/ai_agent/instance_uid"],
         4001 => &["/actor/process/uid", "/dst_endpoint", "/ai_agent/uid"],
+        // What no rule asked for has no process whose operation led to it.
+        7003 if record["actor"]["app_uid"].as_str().is_some_and(|by| !by.starts_with("rule:")) => {
+            &["/command_uid", "/ai_agent/uid", "/unmapped/verified"]
+        }
         7003 => &["/command_uid", "/process/uid", "/ai_agent/uid", "/unmapped/verified"],
         6002 => &["/app/name"],
         1008 => &["/log_name"],

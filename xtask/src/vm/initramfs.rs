@@ -13,6 +13,7 @@ use crate::workspace;
 
 /// Names of programs that are run once; the plan's test programs have their own.
 pub const REFUSAL: &str = "refusal";
+pub const VERIFIER: &str = "verifier";
 
 /// Files that programs expect, and their text.
 const FILES: &[(&str, &str)] = &[
@@ -32,6 +33,8 @@ pub enum Task<'a> {
     Tests(&'a str),
     /// Start agentmon, which shall say why it cannot run.
     Refusal,
+    /// Say what the verifier walked of each probe.
+    Verifier,
 }
 
 /// Writes the archive.
@@ -50,7 +53,7 @@ pub fn write(path: &Path, programs: &Programs, task: &Task<'_>) -> Result<()> {
     archive.file("/vm-plan", 0o644, plan(programs, task)?.as_bytes()).with_context(what)?;
     archive.file("/init", 0o755, &read(&programs.init)?).with_context(what)?;
     let tests = programs.tests.iter().map(|(_, path)| path).filter(|_| matches!(task, Task::Tests(_)));
-    for program in tests.chain([&programs.agentmon, &programs.stimulus]) {
+    for program in tests.chain([&programs.agentmon, &programs.stimulus, &programs.verifier]) {
         archive.file(&text(program)?, 0o755, &read(program)?).with_context(what)?;
     }
     archive.end().with_context(what)
@@ -79,6 +82,7 @@ fn plan(programs: &Programs, task: &Task<'_>) -> Result<String> {
             let stimulus = text(&programs.stimulus)?;
             lines.push(format!("once\t{REFUSAL}\t{agentmon}\trun\t--name\trefused\t--\t{stimulus}\tmarker\t/refused"));
         }
+        Task::Verifier => lines.push(format!("once\t{VERIFIER}\t{}", text(&programs.verifier)?)),
     }
     Ok(lines.join("\n") + "\n")
 }

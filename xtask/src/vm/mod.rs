@@ -9,8 +9,8 @@ mod folders;
 mod image;
 mod initramfs;
 mod judge;
-mod matrix;
-mod programs;
+pub mod matrix;
+pub mod programs;
 mod progress;
 mod qemu;
 mod repin;
@@ -23,11 +23,13 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::cli::{BuildArguments, TestArguments, VmArguments};
+use crate::failure::Failure;
 use crate::{build, terminal, test};
 use initramfs::Task;
-use matrix::{HOST, Kernel, Matrix};
+use matrix::{HOST, Kernel, Machine, Matrix};
 use programs::Programs;
 use progress::Progress;
+use qemu::End;
 use table::{Outcome, Row};
 
 /// Exit status when a kernel could not be tried at all.
@@ -57,6 +59,20 @@ pub fn verb(arguments: &VmArguments) -> Result<ExitCode> {
     }
     println!("{}", table::results(&rows));
     Ok(exit_code(&rows))
+}
+
+/// What the verifier of a kernel of the matrix says (tests/src/bin/verifier.rs): the kernel's release, and lines.
+pub fn verifier(matrix: &Matrix, programs: &Programs, kernel: &Kernel) -> Result<(String, Vec<String>)> {
+    qemu::prepare(&matrix.machine)?;
+    let mut progress = Progress::of(&kernel.name);
+    let end = boot(&matrix.machine, programs, kernel, &Task::Verifier, false, &mut progress)?;
+    let report = progress.report;
+    let failed = || Failure::new(format!("kernel {}: the verifier's program did not come to its end", kernel.name));
+    match report.runs.into_iter().find(|run| run.name == initramfs::VERIFIER) {
+        Some(run) if run.status == Some(0) && end == End::Regular => Ok((report.release, run.output)),
+        Some(run) => Err(failed().hint(run.output.join("\n      ")).into()),
+        None => Err(failed().into()),
+    }
 }
 
 /// The rows of these names, all without any; and whether this machine is among them.
@@ -114,26 +130,9 @@ impl Session<'_> {
     }
 
     fn outcome(&self, kernel: &Kernel, progress: &mut Progress) -> Result<Outcome> {
-        let image = image::of(kernel)?;
-        folders::fresh(&folders::run(&kernel.name))?;
         let filter = self.arguments.filter.as_deref().unwrap_or_default();
         let task = if kernel.refuses.is_some() { Task::Refusal } else { Task::Tests(filter) };
-        let initramfs = folders::run(&kernel.name).join("initramfs.cpio");
-        initramfs::write(&initramfs, &self.programs, &task)?;
-        let (kernel_log, test_log) = qemu::logs(kernel);
-        terminal::step(&format!("{}: booting {} {}", kernel.name, kernel.package, kernel.version));
-        let boot = qemu::Boot {
-            machine: &self.matrix.machine,
-            kernel,
-            image: &image,
-            initramfs: &initramfs,
-            kernel_log: &kernel_log,
-            test_log: &test_log,
-        };
-        let end = qemu::boot(&boot, |bytes| progress.hear(bytes))?;
-        if !self.arguments.keep {
-            std::fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
-        }
+        let end = boot(&self.matrix.machine, &self.programs, kernel, &task, self.arguments.keep, progress)?;
         let skips = self.matrix.skips_of(&kernel.name);
         let problems = judge::problems(kernel, &skips, filter, end, &progress.report);
         if problems.is_empty() {
@@ -142,4 +141,20 @@ impl Session<'_> {
         progress::explain(kernel, end, &progress.report, &problems);
         Ok(Outcome::Failed(problems))
     }
+}
+
+/// Boots a kernel with a task and hears it to its end.
+fn boot(machine: &Machine, programs: &Programs, kernel: &Kernel, task: &Task<'_>, keep: bool, progress: &mut Progress) -> Result<End> {
+    let image = image::of(kernel)?;
+    folders::fresh(&folders::run(&kernel.name))?;
+    let initramfs = folders::run(&kernel.name).join("initramfs.cpio");
+    initramfs::write(&initramfs, programs, task)?;
+    let (kernel_log, test_log) = qemu::logs(kernel);
+    terminal::step(&format!("{}: booting {} {}", kernel.name, kernel.package, kernel.version));
+    let boot = qemu::Boot { machine, kernel, image: &image, initramfs: &initramfs, kernel_log: &kernel_log, test_log: &test_log };
+    let end = qemu::boot(&boot, |bytes| progress.hear(bytes))?;
+    if !keep {
+        std::fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+    }
+    Ok(end)
 }

@@ -27,6 +27,8 @@ pub struct Programs {
     pub init: PathBuf,
     /// What the tests start, at the path they were compiled with.
     pub stimulus: PathBuf,
+    /// Says what the verifier walked.
+    pub verifier: PathBuf,
     /// Test programs, by name.
     pub tests: Vec<(String, PathBuf)>,
 }
@@ -49,7 +51,8 @@ pub fn build() -> Result<Programs> {
     let _timed = terminal::timed("building the static programs of the virtual machines");
     let report = process::stdout_of(&mut cargo()).map_err(|error| Failure::new(format!("cannot build the programs: {error:#}")))?;
     let programs = parse(&report)?;
-    let missing = [("agentmon", &programs.agentmon), ("vm-init", &programs.init), ("stimulus", &programs.stimulus)];
+    let missing =
+        [("agentmon", &programs.agentmon), ("vm-init", &programs.init), ("stimulus", &programs.stimulus), ("verifier", &programs.verifier)];
     if let Some((name, _)) = missing.iter().find(|(_, path)| path.as_os_str().is_empty()) {
         return Err(Failure::new(format!("cargo built no program {name}")).into());
     }
@@ -81,6 +84,7 @@ fn parse(report: &str) -> Result<Programs> {
             "agentmon" => programs.agentmon = path,
             "vm-init" => programs.init = path,
             "stimulus" => programs.stimulus = path,
+            "verifier" => programs.verifier = path,
             _ => {}
         }
     }

@@ -238,7 +238,10 @@ fn a_signal_names_the_other_process_and_the_call_that_sent_it() {
     assert_eq!((signal.other_comm(), signal.delivery), (&b"other"[..], Delivery::Ignored));
     assert!(signal.to_monitor && !signal.received);
     let Detail::Signal(got) = event(&signal_record(signal_bits::GROUP | signal_bits::RECEIVED, 0)).detail else { panic!("a signal") };
-    assert!(got.received && got.thread.is_none() && !got.to_monitor);
+    assert!(got.received && got.thread.is_none() && !got.to_monitor && !got.from_monitor);
+    let own = signal_bits::RECEIVED | signal_bits::FROM_MONITOR;
+    let Detail::Signal(own) = event(&signal_record(own, 0)).detail else { panic!("a signal") };
+    assert!(own.received && own.from_monitor);
     assert!(decode(&signal_record(0, 5)).is_err(), "a result that the kernel does not know");
 }
 

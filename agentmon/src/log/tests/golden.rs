@@ -72,6 +72,26 @@ fn a_request_to_a_ring_says_that_its_outcome_is_unknown() {
     );
 }
 
+#[test]
+fn a_request_without_a_path_has_no_trust_in_one() {
+    let path = Path { trust: PathTrust::Partial, ..path(b"") };
+    let uring = Uring {
+        opcode: 57,
+        args: [16, 0, 0],
+        fd: 5,
+        file: FileId::default(),
+        target: Target { path, at_enter: Some(text(b"")), ..Target::default() },
+        second: None,
+        text: None,
+        peer: None,
+        from_kernel: true,
+    };
+    let mut out = Vec::new();
+    format().operation(&sample("io_uring_listen", Detail::Uring(uring)).operation(), &[], &mut out);
+    let line = String::from_utf8(out).unwrap();
+    assert!(line.contains("\"event_code\":\"io_uring_listen\"") && !line.contains("path_trust"), "{line}");
+}
+
 /// Calls that are told by their arguments, and what is done with sockets but connect; `AGENTMON_BLESS=1` writes the file anew.
 #[test]
 fn one_line_of_each_kind_of_call() {

@@ -170,6 +170,7 @@ pub(crate) fn signal(signal: SignalName, other_agent: Option<AgentId>) -> Detail
         thread: None,
         delivery: Delivery::Delivered,
         to_monitor: false,
+        from_monitor: false,
     })
 }
 

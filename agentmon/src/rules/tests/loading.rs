@@ -1,7 +1,7 @@
 //! What the loader says about broken rules, to the column, and that good ones load beside them.
 
 use super::support::rule;
-use crate::rules::load::read_dir;
+use crate::rules::load::{gather, read_dir};
 use crate::rules::{Action, Level, Severity, Source, load};
 
 /// What is said about one file, as the user sees it.
@@ -76,6 +76,11 @@ fn mistakes_are_found_where_they_are() {
         ("level: high", "level: hihg", "r.yml:8:8: error: unknown level `hihg`\n  hint: did you mean `high`?"),
         ("level: high", "agentmon: {acton: kill}", "r.yml:8:12: error: unknown key `acton` in `agentmon`\n  hint: did you mean `action`?"),
         ("level: high", "agentmon: {action: kil}", "r.yml:8:20: error: unknown action `kil`\n  hint: did you mean `kill`?"),
+        (
+            "level: high",
+            "agentmon: {outcome: submitted}",
+            "r.yml:8:21: error: `outcome: submitted` is for correlations\n  hint: in a detection: `Outcome: submitted`",
+        ),
         ("level: high", "agentmn: {action: kill}", "r.yml:8:1: error: unknown key `agentmn`\n  hint: did you mean `agentmon`?"),
         (
             "level: high",
@@ -118,6 +123,81 @@ fn good_rules_load_beside_broken_ones() {
     assert!(loaded.has_errors());
     let lines: Vec<u32> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.line).collect();
     assert_eq!((lines.len(), lines[0]), (2, 15));
+}
+
+/// One file with a mistake of nearly every kind.
+const MANY: &str = "title: [m]
+id: 33333333-3333-4333-8333-333333333333
+logsource: {product: linux, category: process_creaton}
+detection:
+    one:
+        Imge|endwith|foo: /x
+        Argc|gt: many
+    two: evil
+    condition: one and tow or thre
+level: hihg
+level: high
+---
+title: second
+id: 11111111-1111-4111-8111-111111111111
+logsource: {product: linux, category: process_creation}
+---
+title: third
+id: 55555555-5555-4555-8555-555555555555
+correlation:
+    type: event_cont
+    rules: [nobody]
+    timespan: 10x
+    condition: {gte: 3}
+---
+x: [
+---
+title: fifth
+logsource: {product: linux, category: process_creation}
+detection: {selection: {Image: &a /x}, condition: selection}
+";
+
+#[test]
+fn a_mistake_hides_no_other_in_its_document_its_file_or_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.yml"), good()).unwrap();
+    std::fs::write(dir.path().join("b.yml"), MANY).unwrap();
+    std::fs::write(dir.path().join("c.yml"), "title: \"c\n").unwrap();
+    std::fs::write(dir.path().join("d.yml"), b"\xff").unwrap();
+    let missing = dir.path().join("missing");
+    let gathered = gather(false, &[missing.clone(), dir.path().to_owned()]);
+    let short = |found: &crate::rules::Diagnostic| {
+        let file = found.file.rsplit('/').next().unwrap_or_default();
+        format!("{file}:{}:{}: {}", found.line, found.column, found.message.split(':').next().unwrap_or_default())
+    };
+    let said: Vec<String> = gathered.diagnostics.iter().map(short).collect();
+    let expected = [
+        "b.yml:1:8: `title` must be a text, not a list",
+        "b.yml:3:39: unknown category `process_creaton`",
+        "b.yml:6:9: unknown field `Imge`",
+        "b.yml:6:14: unknown modifier `endwith`",
+        "b.yml:6:22: unknown modifier `foo`",
+        "b.yml:7:18: `many` is not a whole number",
+        "b.yml:8:10: keywords without a field are not supported",
+        "b.yml:9:24: no detection is called `tow`",
+        "b.yml:9:31: no detection is called `thre`",
+        "b.yml:10:8: unknown level `hihg`",
+        "b.yml:11:1: the key `level` stands twice in this mapping; first on line 10",
+        "b.yml:13:1: `detection` is missing",
+        "b.yml:14:5: this `id` is taken by the rule `r`",
+        "b.yml:20:11: unknown type `event_cont`",
+        "b.yml:21:13: no loaded rule has the id or name `nobody`",
+        "b.yml:22:15: `10x` is not a timespan",
+        "b.yml:25:4: not valid YAML",
+        "b.yml:27:1: the rule has no `id`",
+        "b.yml:29:35: YAML anchors are not supported in rules",
+        "c.yml:2:1: not valid YAML",
+        "d.yml:1:1: not UTF-8 at byte 0",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!((gathered.mistakes(), gathered.rules.len(), gathered.rules.skipped()), (expected.len(), 1, 3));
+    let error = gathered.readable().unwrap_err();
+    assert_eq!((error.0.len(), &error.0[0].0), (1, &missing));
 }
 
 #[test]
@@ -181,6 +261,13 @@ fn correlations_are_checked_like_rules() {
         ("gte: 3", "gte: 20000", 10, "not a whole number from 0 to 16000"),
         ("gte: 3, ", "", 10, "the condition compares with nothing"),
         ("gte: 3", "qte: 3", 10, "unknown comparison `qte`"),
+        ("correlation:", "agentmon: {outcome: submitted}\ncorrelation:", 0, ""),
+        (
+            "correlation:",
+            "agentmon: {outcome: failure}\ncorrelation:",
+            4,
+            "a correlation counts what its rules match: say `outcome: failure` there",
+        ),
         ("timespan", "timespam", 9, "unknown key `timespam` in `correlation`"),
         ("condition: {gte: 3, field: CommandLine}", "condition: a and b", 10, "a correlation needs a `condition` that is a mapping"),
     ];

@@ -248,6 +248,7 @@ pub fn signal(number: u32, target: u32, in_agent: bool) -> Case {
         thread: None,
         delivery: Delivery::Delivered,
         to_monitor: false,
+        from_monitor: false,
     };
     case("kill", Detail::Signal(signal))
 }

@@ -3,7 +3,7 @@
 //! The target (a process id, outside of the agent) ignores `SIGUSR1` or has ended by the time it is said. Not for: what a
 //! process sends itself, but for those that nobody should hear of.
 
-use crate::sys::{at, c, fork, int80, low_page, pid, start_ticks, sys, tid, wait};
+use crate::sys::{at, c, fork, int80, low_page, parent, pid, start_ticks, sys, tid, wait};
 use crate::truth::Truth;
 use std::io::Write as _;
 
@@ -16,7 +16,8 @@ const SI_KERNEL: i32 = 0x80;
 /// One signal that was sent just now.
 fn sent(op: &str, target: i64, signal: u64, code: i32) -> Truth {
     let truth = Truth::of(op, 0).with("other_pid", target).with("signal", signal).with("code", code).with("received", false);
-    truth.with("other_start", start_ticks(target)).with("to_monitor", false)
+    // Who started this process watches it, and the target, where it is a child of the same, is no agent's.
+    truth.with("other_start", start_ticks(target)).with("to_monitor", parent(target) == parent(pid()))
 }
 
 /// `siginfo_t` with a code of the sender's choice.

@@ -83,11 +83,20 @@ pub fn pid() -> i64 {
 
 /// Start of a process in clock ticks since boot, by /proc; `None` where there is no /proc.
 pub fn start_ticks(pid: i64) -> Option<u64> {
+    stat(pid, 22)
+}
+
+/// Process id of a process's parent, by /proc.
+pub fn parent(pid: i64) -> Option<u64> {
+    stat(pid, 4)
+}
+
+/// A field behind the name, as proc(5) counts them.
+fn stat(pid: i64, field: usize) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_comm = stat.iter().rposition(|b| *b == b')')? + 2;
     let text = std::str::from_utf8(&stat[after_comm..]).ok()?;
-    // Field 22; the first here is field 3.
-    text.split(' ').nth(19)?.parse().ok()
+    text.split(' ').nth(field - 3)?.parse().ok()
 }
 
 /// Forks: the child runs `child` and exits with what it returns; returns the child's process id.
