@@ -73,6 +73,19 @@ impl Watch {
         self.sensor.watch(agent, || below(&path)).unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// How many of these calls have no record. Where a probe can be preempted (from Linux 7.0 on), the kernel skips one that
+    /// would run in itself, and counts it: no more than that may be missing.
+    ///
+    /// # Panics
+    /// When more are.
+    #[must_use]
+    pub fn missing(&self, done: usize, seen: usize) -> usize {
+        let skipped: u64 = self.sensor.recursion_misses().expect("the kernel tells").iter().sum();
+        let missing = done.checked_sub(seen).expect("no more records than calls");
+        assert!(missing as u64 <= skipped, "{missing} calls are not reported, {skipped} runs were skipped");
+        missing
+    }
+
     /// Process ids the kernel holds as an agent's.
     ///
     /// # Panics
