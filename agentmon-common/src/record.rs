@@ -84,6 +84,12 @@ pub mod kind {
     pub const IO_URING: u16 = 28;
     /// A signal to another process, by whatever means; from outside of the agents to one of their processes too.
     pub const SIGNAL: u16 = 29;
+    /// A cgroup below an agent's was made or removed, or one of an agent's frozen or thawed.
+    pub const CGROUP_STATE: u16 = 30;
+    /// A thread was given another name.
+    pub const THREAD_NAME: u16 = 31;
+    /// A system call whose number this build does not know.
+    pub const UNKNOWN_SYSCALL: u16 = 32;
     /// bind.
     pub const BIND: u16 = 33;
     /// listen.
@@ -96,8 +102,12 @@ pub mod kind {
     pub const SEND: u16 = 37;
     /// The network's own settings changed: by a netlink message or a firewall's socket option.
     pub const NETLINK: u16 = 38;
+    /// prctl moved what the kernel shows as a process's arguments.
+    pub const ARGV: u16 = 39;
+    /// A TCP connection that a process connected or accepted is closed.
+    pub const FLOW: u16 = 40;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 39;
+    pub const COUNT: usize = 41;
 }
 
 /// Bits of [`Header::flags`].
@@ -136,6 +146,18 @@ pub mod signal_bits {
     pub const TO_MONITOR: u32 = 1 << 2;
     /// With [`RECEIVED`]: the sender is the monitor.
     pub const FROM_MONITOR: u32 = 1 << 3;
+}
+
+/// Values of [`CgroupStateFixed::action`]. Numbers are never reused.
+pub mod cgroup_action {
+    /// mkdir.
+    pub const MADE: u32 = 1;
+    /// rmdir.
+    pub const REMOVED: u32 = 2;
+    /// Its processes are to stand still.
+    pub const FROZEN: u32 = 3;
+    /// Its processes may go on.
+    pub const THAWED: u32 = 4;
 }
 
 /// System-call number of a record that no system call produced.
@@ -451,6 +473,82 @@ pub struct SignalFixed {
     pub other_comm: [u8; 16],
 }
 
+/// [`kind::CGROUP_STATE`]. The header names who did it, a process of the agent or not.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CgroupStateFixed {
+    /// The cgroup.
+    pub cgroup_id: u64,
+    /// One of [`cgroup_action`].
+    pub action: u32,
+    /// 1 when the process of the header is a member of the agent, 0 when it is not.
+    pub by_member: u32,
+    /// Path of the cgroup, relative to the v2 mount.
+    pub path: Span,
+    /// Padding.
+    pub reserved: u32,
+}
+
+/// [`kind::THREAD_NAME`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ThreadNameFixed {
+    /// The thread that has the name: of the same process, not always the one that gave it.
+    pub target_tid: u32,
+    /// Padding.
+    pub reserved: u32,
+    /// Its name until now, NUL-padded.
+    pub before: [u8; 16],
+    /// Its name from now on, NUL-padded.
+    pub after: [u8; 16],
+}
+
+/// [`kind::UNKNOWN_SYSCALL`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct UnknownCallFixed {
+    /// The number as given, bit 30 (x32) included.
+    pub number: u32,
+    /// Padding.
+    pub reserved: u32,
+}
+
+/// [`kind::ARGV`]. Everything but `option` is as it stands after the call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ArgvFixed {
+    /// Where the arguments begin.
+    pub start: u64,
+    /// Where they end.
+    pub end: u64,
+    /// `PR_SET_MM_*` (`include/uapi/linux/prctl.h`).
+    pub option: u32,
+    /// What stands there.
+    pub argv: Span,
+}
+
+/// [`kind::FLOW`]. The header names the process that connected or accepted it, as it was then: it may have ended since.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FlowFixed {
+    /// Bytes of payload that were received.
+    pub bytes_in: u64,
+    /// Bytes of payload that were sent, those that were sent again counted once.
+    pub bytes_out: u64,
+    /// The peer; IPv4 in the first 4 bytes; network order.
+    pub peer_addr: [u8; 16],
+    /// The local address.
+    pub local_addr: [u8; 16],
+    /// Peer port, host order.
+    pub peer_port: u16,
+    /// Local port, host order.
+    pub local_port: u16,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// 1 when it was accepted, 0 when it was connected.
+    pub inbound: u16,
+}
+
 macro_rules! assert_layout {
     ($($ty:ty = $size:expr),* $(,)?) => { $(const _: () = {
         assert!(size_of::<$ty>() == $size);
@@ -460,5 +558,6 @@ macro_rules! assert_layout {
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
-    SignalFixed = 56, UringFixed = 184,
+    SignalFixed = 56, UringFixed = 184, CgroupStateFixed = 32, ThreadNameFixed = 40, UnknownCallFixed = 8, ArgvFixed = 32,
+    FlowFixed = 56,
 }

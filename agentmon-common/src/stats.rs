@@ -87,8 +87,16 @@ pub mod probe {
     pub const SIGNAL: usize = 9;
     /// tp_btf io_uring_submit_req.
     pub const IO_URING: usize = 10;
+    /// tp_btf cgroup_freeze.
+    pub const CGROUP_FREEZE: usize = 11;
+    /// tp_btf cgroup_unfreeze.
+    pub const CGROUP_UNFREEZE: usize = 12;
+    /// tp_btf task_rename.
+    pub const TASK_RENAME: usize = 13;
+    /// tp_btf inet_sock_set_state.
+    pub const SOCK_STATE: usize = 14;
     /// One more than the largest.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 15;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -102,6 +110,10 @@ pub mod probe {
         "iter_task",
         "signal_generate",
         "io_uring_submit_req",
+        "cgroup_freeze",
+        "cgroup_unfreeze",
+        "task_rename",
+        "inet_sock_set_state",
     ];
 }
 

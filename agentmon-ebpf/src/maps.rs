@@ -2,7 +2,7 @@
 //!
 //! Sizes that depend on the host (`AM_SCRATCH`, `AM_SLOTS`, `AM_RING`) are set by the loader. Not for: what the values mean.
 
-use agentmon_common::record::{ENTER_BYTES, RECORD_MAX};
+use agentmon_common::record::{ENTER_BYTES, Header, RECORD_MAX, SocketFixed};
 use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
 use aya_ebpf::{
@@ -21,6 +21,8 @@ const AGENTS_MAX: u32 = 1 << 16;
 const ENTERED_MAX: u32 = 16 * 1024;
 /// Processes between the end of membership and the end of what they traced.
 const ENDED_MAX: u32 = 1024;
+/// TCP connections of members that are open.
+const FLOWS_MAX: u32 = 16 * 1024;
 /// Watched cgroups, nested ones included.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
@@ -76,6 +78,19 @@ pub static AM_MONITOR: Array<u32> = Array::with_max_entries(1, 0);
 /// Processes that have just ended, by tgid: what their end does to others is still theirs. The oldest go by themselves.
 #[map]
 pub static AM_ENDED: LruHashMap<u32, Ended> = LruHashMap::with_max_entries(ENDED_MAX, 0);
+
+/// Connections of members, by the address of the kernel's socket. The oldest go by themselves: of one whose end was not seen
+/// nothing else would take it away.
+#[map]
+pub static AM_FLOWS: LruHashMap<u64, Attached> = LruHashMap::with_max_entries(FLOWS_MAX, 0);
+
+/// The start of a record about a socket: who did it, and where it leads.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Attached {
+    pub header: Header,
+    pub socket: SocketFixed,
+}
 
 /// A process that has ended.
 #[repr(C)]

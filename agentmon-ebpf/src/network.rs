@@ -11,7 +11,7 @@ use crate::place::is_same;
 use crate::record::Record;
 use crate::socket::{self, AF_INET, AF_INET6, AF_UNIX, Args};
 use crate::word;
-use crate::{netlink, scope, send};
+use crate::{flow, netlink, scope, send};
 use agentmon_common::netlink::is_firewall_option;
 use agentmon_common::record::{RECORD_MAX, SOCKADDR_MAX, SocketFixed, Span, flags, kind};
 use agentmon_common::syscalls::op;
@@ -113,6 +113,7 @@ fn attached(call: &Call, args: &Args) -> Result<(), ProbeError> {
     // A descriptor that is no socket (or was closed meanwhile) has no addresses: nothing more to say.
     if let Ok(sock) = socket::sock(fd) {
         socket::describe(record.fixed(), sock)?;
+        flow::remember(&mut record, sock, kind);
     }
     record.submit()
 }

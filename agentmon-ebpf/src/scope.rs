@@ -3,12 +3,13 @@
 //! A process belongs once it was in a watched cgroup, or once its creator belonged: leaving the cgroup does not end
 //! it. Membership is by process, so that threads need no entries of their own. Not for: what members do.
 
+use crate::cgroup;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Task, file_id, load, offset, read};
 use crate::maps::{AM_CGROUPS, AM_ENDED, AM_FORGET, AM_MEMBERS, AM_MONITOR, AM_OFF, Ended, MEMBERS_PER_PAGE};
 use crate::record::Record;
 use crate::walk;
-use agentmon_common::record::{CgroupFixed, ExecFixed, Span, kind};
+use agentmon_common::record::{CgroupFixed, ExecFixed, Span, cgroup_action, kind};
 use agentmon_common::stats::probe;
 use aya_ebpf::cty::c_void;
 use aya_ebpf::{EbpfContext, macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -62,7 +63,7 @@ pub fn agent_of_cgroup(cgroup_id: u64) -> u32 {
 /// Identifier of a cgroup behind a typed pointer, or nothing when it is not of the v2 hierarchy: v1 hierarchies raise
 /// the same tracepoints, with identifiers that clash.
 #[inline(always)]
-fn v2_id(cgroup: *const u8) -> Result<Option<u64>, ProbeError> {
+pub fn v2_id(cgroup: *const u8) -> Result<Option<u64>, ProbeError> {
     let root: *const u8 = load(cgroup, offset!(cgroup_root))?;
     if load::<i32>(root, offset!(cgroup_root_hierarchy_id))? != 0 {
         return Ok(None);
@@ -75,22 +76,29 @@ fn v2_id(cgroup: *const u8) -> Result<Option<u64>, ProbeError> {
 /// Prototype: `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 pub fn am_cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_MKDIR, mkdir(ctx.arg(0)))
+    finish(&ctx, probe::CGROUP_MKDIR, mkdir(ctx.arg(0), ctx.arg(1)))
 }
 
-fn mkdir(cgroup: *const u8) -> Result<(), ProbeError> {
+fn mkdir(cgroup: *const u8, path: *const u8) -> Result<(), ProbeError> {
     let Some(id) = v2_id(cgroup)? else { return Ok(()) };
-    let css: *const u8 = load(cgroup, offset!(cgroup_self_parent))?;
-    if css.is_null() {
-        return Ok(());
-    }
-    let parent = css.wrapping_sub(offset!(cgroup_self));
-    let node: *const u8 = read(parent, offset!(cgroup_kn))?;
-    let agent = agent_of_cgroup(read(node, offset!(kernfs_node_id))?);
+    let agent = agent_of_parent(cgroup)?;
     if agent == 0 {
         return Ok(());
     }
-    AM_CGROUPS.insert(id, agent, 0).map_err(|_| ProbeError::MapFull)
+    AM_CGROUPS.insert(id, agent, 0).map_err(|_| ProbeError::MapFull)?;
+    cgroup::report(agent, id, cgroup_action::MADE, path)
+}
+
+/// The agent whose cgroup this one lies in; 0 when in nobody's.
+#[inline(always)]
+fn agent_of_parent(cgroup: *const u8) -> Result<u32, ProbeError> {
+    let css: *const u8 = load(cgroup, offset!(cgroup_self_parent))?;
+    if css.is_null() {
+        return Ok(0);
+    }
+    let parent = css.wrapping_sub(offset!(cgroup_self));
+    let node: *const u8 = read(parent, offset!(cgroup_kn))?;
+    Ok(agent_of_cgroup(read(node, offset!(kernfs_node_id))?))
 }
 
 /// A cgroup is gone: its identifier may be used again.
@@ -98,15 +106,22 @@ fn mkdir(cgroup: *const u8) -> Result<(), ProbeError> {
 /// Prototype: `cgroup_rmdir(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
 #[btf_tracepoint(function = "cgroup_rmdir")]
 pub fn am_cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_RMDIR, rmdir(ctx.arg(0)))
+    finish(&ctx, probe::CGROUP_RMDIR, rmdir(ctx.arg(0), ctx.arg(1)))
 }
 
-fn rmdir(cgroup: *const u8) -> Result<(), ProbeError> {
-    if let Some(id) = v2_id(cgroup)? {
-        // A cgroup that was not watched is not there: no error.
-        let _ = AM_CGROUPS.remove(id);
+fn rmdir(cgroup: *const u8, path: *const u8) -> Result<(), ProbeError> {
+    let Some(id) = v2_id(cgroup)? else { return Ok(()) };
+    let agent = agent_of_cgroup(id);
+    if agent == 0 {
+        return Ok(());
     }
-    Ok(())
+    // Removed meanwhile by the daemon: what was wanted.
+    let _ = AM_CGROUPS.remove(id);
+    // The end of an agent's own cgroup is whoever made it's to tell.
+    if agent_of_parent(cgroup)? != agent {
+        return Ok(());
+    }
+    cgroup::report(agent, id, cgroup_action::REMOVED, path)
 }
 
 /// A process was moved: into an agent's cgroup it becomes a member, out of it stays one. CLONE_INTO_CGROUP does not

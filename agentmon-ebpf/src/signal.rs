@@ -157,9 +157,9 @@ fn code(info: *const u8) -> Result<i32, ProbeError> {
 }
 
 /// The system call a task is in.
-struct SystemCall {
-    number: u16,
-    compat: bool,
+pub struct SystemCall {
+    pub number: u16,
+    pub compat: bool,
     sends: bool,
 }
 
@@ -167,7 +167,7 @@ impl SystemCall {
     const NONE: Self = Self { number: NO_SYSCALL, compat: false, sends: false };
 
     #[inline(always)]
-    fn of(task: Task) -> Result<Self, ProbeError> {
+    pub fn of(task: Task) -> Result<Self, ProbeError> {
         // A thread of the kernel has made none.
         if task.mm()?.is_null() {
             return Ok(Self::NONE);

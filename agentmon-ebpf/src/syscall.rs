@@ -7,7 +7,8 @@ use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
 use crate::maps::{AM_ENTERED, Entered, Kept};
-use crate::{calls, file, identity, network, scope};
+use crate::{calls, file, identity, names, network, scope, unknown};
+use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
 use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -22,42 +23,57 @@ struct Operations {
     number: u16,
     /// Native in the low byte, 32-bit in the high one.
     ops: u16,
+    /// Whether it came with [`X32_BIT`].
+    x32: bool,
 }
 
 impl Operations {
     #[inline(always)]
     fn of(number: u64) -> Self {
         // Opaque, so that the compiler keeps one number for check and index: the verifier does not see that two are equal.
+        let x32 = number & u64::from(X32_BIT) != 0;
         let number = black_box((number & u64::from(!X32_BIT)) as usize);
         if number >= PER_ABI {
-            return Self { number: 0, ops: 0 };
+            // A negative one is no call: what seccomp or a tracer leaves of one that it skipped.
+            let ops = if number & NEGATIVE != 0 { 0 } else { UNKNOWN };
+            return Self { number: NO_SYSCALL, ops, x32: false };
         }
-        Self { number: number as u16, ops: PAIRS[number] }
+        Self { number: number as u16, ops: PAIRS[number], x32 }
     }
 
     #[inline(always)]
     fn is_none(self) -> bool {
-        self.ops == 0
+        self.ops == 0 && !self.x32
     }
 
+    /// A number of x32 that is not watched may be unknown to this kernel: its handler asks.
     #[inline(always)]
     fn in_abi(self, compat: bool) -> u8 {
-        (if compat { self.ops >> 8 } else { self.ops }) as u8
+        let op = (if compat { self.ops >> 8 } else { self.ops }) as u8;
+        if op == op::NONE && self.x32 { op::UNKNOWN } else { op }
     }
 }
 
-/// `syscalls::TABLE` with the two ABIs side by side.
+/// Sign of a number, which the kernel takes for 32 bits wide.
+const NEGATIVE: usize = 1 << 31;
+/// Unknown in both ABIs.
+const UNKNOWN: u16 = op::UNKNOWN as u16 | (op::UNKNOWN as u16) << 8;
+
+/// `syscalls::TABLE` with the two ABIs side by side, and what is unknown marked.
 static PAIRS: [u16; PER_ABI] = pairs();
 
 const fn pairs() -> [u16; PER_ABI] {
     let mut pairs = [0; PER_ABI];
     let mut number = 0;
     while number < PER_ABI {
-        let (native, compat) = (syscalls::TABLE[number], syscalls::TABLE[syscalls::index(true, number as u16)]);
-        pairs[number] = native as u16 | (compat as u16) << 8;
+        pairs[number] = operation(false, number) as u16 | (operation(true, number) as u16) << 8;
         number += 1;
     }
     pairs
+}
+
+const fn operation(compat: bool, number: usize) -> u8 {
+    if syscalls::is_unknown(compat, number as u64) { op::UNKNOWN } else { syscalls::TABLE[syscalls::index(compat, number as u16)] }
 }
 
 /// Entry of any system call of any process: keeps what a program gave before it can change it.
@@ -154,6 +170,8 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
         op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
         op::SETUID..=op::CAPSET => identity::changed(&call),
+        op::PRCTL => names::arguments(&call),
+        op::UNKNOWN => unknown::called(&call),
         _ => calls::done(&call),
     }
 }

@@ -3,8 +3,8 @@
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
 use agentmon::event::{
-    Address, Call, Cgroup, Change, Detail, Event, Exec, FileId, Fork, Identity, Kind, NetworkChange, Open, Path, Signal, Socket, Target,
-    Unlink, Uring, flags,
+    Address, Argv, Call, Cgroup, CgroupState, Change, Detail, Event, Exec, FileId, Flow, Fork, Identity, Kind, NetworkChange, Open, Path,
+    Signal, Socket, Target, ThreadName, Unlink, Uring, flags,
 };
 use serde_json::{Map, Value};
 
@@ -56,6 +56,11 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Identity(it) => identity(it, put),
         Detail::CgroupLeave(it) | Detail::CgroupJoin(it) => cgroup(it, put),
         Detail::Signal(it) => signal(it, put),
+        Detail::CgroupState(it) => cgroup_state(it, put),
+        Detail::ThreadName(it) => thread_name(it, put),
+        Detail::UnknownCall(it) => put("number", it.number.into()),
+        Detail::Argv(it) => argv(it, put),
+        Detail::Flow(it) => flow(it, put),
         Detail::Uring(it) => uring(it, put),
         Detail::Call(it) => call(it, put),
     }
@@ -217,4 +222,31 @@ fn cgroup(cgroup: &Cgroup, put: &mut impl FnMut(&str, Value)) {
     put("to_path", escaped(&cgroup.path.bytes));
     put("mover_pid", cgroup.mover_tgid.into());
     put("born", cgroup.born.into());
+}
+
+fn cgroup_state(state: &CgroupState, put: &mut impl FnMut(&str, Value)) {
+    put("of_cgroup", state.cgroup.0.into());
+    put("of_path", escaped(&state.path.bytes));
+    put("action", state.action.name().into());
+    put("by_member", state.by_member.into());
+}
+
+fn thread_name(name: &ThreadName, put: &mut impl FnMut(&str, Value)) {
+    put("target_tid", name.thread.into());
+    put("before", escaped(name.before()));
+    put("after", escaped(name.after()));
+}
+
+fn argv(moved: &Argv, put: &mut impl FnMut(&str, Value)) {
+    put("option", moved.option.into());
+    put("argv", escaped(&moved.argv.bytes));
+    put("argv_bytes", moved.argv.original.into());
+}
+
+fn flow(flow: &Flow, put: &mut impl FnMut(&str, Value)) {
+    put("peer", address(&Address::Inet(flow.peer)));
+    put("local", address(&Address::Inet(flow.local)));
+    put("inbound", flow.inbound.into());
+    put("bytes_in", flow.bytes_in.into());
+    put("bytes_out", flow.bytes_out.into());
 }

@@ -240,8 +240,10 @@ impl Watch {
             if let Detail::Fork(fork) = &event.detail {
                 assert!(!acted.contains(&fork.child), "a process acted before it was created: {event:?}");
             }
-            // Of these the header names a process that did nothing itself: it was moved, signalled, or found.
-            if matches!(event.kind(), Kind::CgroupJoin | Kind::CgroupLeave | Kind::Signal | Kind::ProcessSeen) {
+            // Of these the header names a process that did nothing itself: it was moved, signalled, or found; or its connection
+            // ends, which outlives it.
+            let passive = [Kind::CgroupJoin, Kind::CgroupLeave, Kind::Signal, Kind::ProcessSeen, Kind::Flow];
+            if passive.contains(&event.kind()) {
                 continue;
             }
             assert!(!ended.contains(&event.process), "a process acted after its end: {event:?}");

@@ -1,6 +1,8 @@
 //! Sockets against the real kernel: connect, bind, listen, accept, sends, netlink.
 
-use agentmon_tests::{run::Run, skip::skip, watch::Watch};
+use agentmon::event::Kind;
+use agentmon_tests::run::{Run, Running};
+use agentmon_tests::{skip::skip, watch::Watch};
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 
@@ -13,6 +15,19 @@ fn run(watch: &mut Watch, test: &str, mode: &str) -> Run {
     }
     run.truths.retain(|truth| truth["op"] != "skip");
     run
+}
+
+#[test]
+fn closed_connections_are_reported_with_what_went_through() {
+    let mut watch = Watch::start(STIMULUS);
+    let run = watch.run(&["flows"]);
+    watch.check(&run, 16);
+    let told = watch.events().iter().filter(|event| event.kind() == Kind::Flow).count();
+    assert_eq!(told, run.truths.len(), "each once, and nothing of what was refused");
+    // Of others nothing is told.
+    let outside = Running::start(STIMULUS, None, &["flows"]).finish();
+    watch.sync();
+    assert_eq!(watch.events().iter().filter(|event| event.kind() == Kind::Flow).count(), told, "{} outside", outside.truths.len());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use agentmon_tests::watch::{AGENT, Watch};
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 /// Modes that between them do something of every kind that can be switched off, through both entries and an io_uring.
-const MODES: [&str; 13] = [
+const MODES: [&str; 18] = [
     "changes",
     "attributes",
     "mounts",
@@ -21,14 +21,21 @@ const MODES: [&str; 13] = [
     "identities",
     "identities-compat",
     "uring",
+    "thread-names",
+    "arguments",
+    "unknown-calls",
+    "flows",
+    "cgroups",
 ];
 
 /// Does all of that, and waits for nothing: the marker that tests wait for is an open.
 fn act(watch: &mut Watch) -> KernelStats {
+    let (group, name) = (watch.group.path().display().to_string(), watch.group.name());
     for mode in MODES {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
-        let running = watch.begin(&[mode, dir.path().to_str().expect("a path in UTF-8")]);
+        let place = if mode == "cgroups" { &group } else { dir.path().to_str().expect("a path in UTF-8") };
+        let running = watch.begin(&[mode, place, &name]);
         std::thread::scope(|scope| {
             let run = scope.spawn(|| running.finish());
             while !run.is_finished() {

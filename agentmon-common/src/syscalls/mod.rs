@@ -3,11 +3,13 @@
 //! `rows` is the table; the rest is made of it when the crate is compiled. Not for: what an operation means to a rule or
 //! a log.
 
+mod known;
 mod rows;
 mod senders;
 mod shape;
 pub mod socketcall;
 
+pub use known::{is_exec, is_unknown};
 pub use rows::op;
 pub use senders::{is_sender, sender_name};
 pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
@@ -56,6 +58,8 @@ pub const KIND_BITS: [u64; OPS] = {
             op::ACCEPT | op::ACCEPT4 => kind::ACCEPT,
             op::SOCKET | op::SOCKETPAIR => kind::SOCKET,
             op::SETSOCKOPT => kind::NETLINK,
+            op::PRCTL => kind::ARGV,
+            op::UNKNOWN => kind::UNKNOWN_SYSCALL,
             _ => SHAPES[number].kind,
         };
         bits[number] = if kind == 0 { 0 } else { 1 << kind };

@@ -22,6 +22,8 @@ macro_rules! calls {
         pub mod op {
             /// Not watched.
             pub const NONE: u8 = 0;
+            /// A number that this build does not know ([`super::super::is_unknown`]); in no row of the table.
+            pub const UNKNOWN: u8 = 127;
             $( $(#[$doc])* pub const $op: u8 = $number; )*
         }
         pub(super) const ROWS: &[Row] = &[
@@ -258,6 +260,8 @@ calls! {
     SENDMMSG = 118, "sendmmsg", [307, 538], [345], Shape::OWN, [];
     /// setsockopt(fd, level, option, value, length): only those that change a firewall.
     SETSOCKOPT = 119, "setsockopt", [54, 541], [366], Shape::OWN, [];
+    /// prctl(option, …): only what moves the arguments that the kernel shows.
+    PRCTL = 121, "prctl", [157], [172], Shape::OWN, [];
     /// send(fd, payload, length, flags): only through socketcall; on a netlink socket.
     SEND = 120, "send", [], [], Shape::OWN, [];
 }

@@ -124,6 +124,10 @@ static ACTS: &[Act] = &[
     call(Kind::Identity, "setresuid", libc::SYS_setresuid, [N(-1), N(-1), N(-1), ZERO]),
     call(Kind::Identity, "capset", libc::SYS_capset, [ZERO, ZERO, ZERO, ZERO]),
     call(Kind::Map, "mmap", libc::SYS_mmap, [ZERO, ZERO, N(3), N(1)]),
+    // PR_SET_NAME; PR_SET_MM of an address that nothing can be at.
+    call(Kind::ThreadName, "prctl", libc::SYS_prctl, [N(15), S(c"agentmon-canary"), ZERO, ZERO]),
+    call(Kind::Argv, "prctl", libc::SYS_prctl, [N(35), N(8), ZERO, ZERO]),
+    call(Kind::UnknownSyscall, "unknown_syscall", 1000, [ZERO, ZERO, ZERO, ZERO]),
     // The helper's own way into its cgroup.
     child(Kind::CgroupJoin, "cgroup_join"),
     child(Kind::Fork, "fork"),

@@ -35,6 +35,13 @@ pub struct Call {
     pub text: Option<Text>,
 }
 
+/// A system call whose number this build does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownCall {
+    /// The number as given; bit 30 marks one of x32. [`super::flags::COMPAT`] says which table it is of.
+    pub number: u32,
+}
+
 /// A plain argument, as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {

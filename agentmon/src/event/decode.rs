@@ -124,6 +124,13 @@ fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
     if let Detail::Uring(request) = detail {
         return uring::named(request.opcode).map_or(kind.name(), |(name, _)| name);
     }
+    if let Detail::CgroupState(state) = detail {
+        return state.action.operation();
+    }
+    if kind == Kind::ThreadName && op_of(header) == op::NONE {
+        // /proc/PID/comm; other ways to write than the plainest have no name here.
+        return syscalls::sender_name(header.flags & flags::COMPAT != 0, header.syscall).unwrap_or(kind.name());
+    }
     if kind == Kind::Signal {
         // Whatever else the sender was about when the kernel sent it says nothing about the signal.
         return syscalls::sender_name(header.flags & flags::COMPAT != 0, header.syscall).unwrap_or(kind.name());
@@ -166,6 +173,11 @@ impl Record<'_> {
             Kind::CgroupJoin => Detail::CgroupJoin(self.cgroup()?),
             Kind::IoUring if self.header.flags & flags::SUBMITTED != 0 => Detail::Uring(self.uring()?),
             Kind::Signal => Detail::Signal(self.signal()?),
+            Kind::CgroupState => Detail::CgroupState(self.cgroup_state()?),
+            Kind::ThreadName => Detail::ThreadName(self.thread_name()?),
+            Kind::UnknownSyscall => Detail::UnknownCall(self.unknown_call()?),
+            Kind::Argv => Detail::Argv(self.argv()?),
+            Kind::Flow => Detail::Flow(self.flow()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }
@@ -323,6 +335,7 @@ const fn file(wire: WireFile) -> FileId {
 }
 
 mod call;
+mod names;
 mod socket;
 
 const _: () = assert!(Kind::ALL[Kind::ALL.len() - 1] as usize + 1 == kind::COUNT);

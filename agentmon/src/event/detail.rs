@@ -2,7 +2,7 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Call, CgroupId, NetworkChange, ProcessKey, Signal, Socket, Uring};
+use super::{Argv, Call, CgroupId, CgroupState, Flow, NetworkChange, ProcessKey, Signal, Socket, ThreadName, UnknownCall, Uring};
 use bytes::Bytes;
 
 /// What is particular to a kind of event.
@@ -32,6 +32,16 @@ pub enum Detail {
     ProcessSeen(Exec),
     /// [`Kind::Signal`].
     Signal(Signal),
+    /// [`Kind::CgroupState`].
+    CgroupState(CgroupState),
+    /// [`Kind::ThreadName`].
+    ThreadName(ThreadName),
+    /// [`Kind::UnknownSyscall`].
+    UnknownCall(UnknownCall),
+    /// [`Kind::Argv`].
+    Argv(Argv),
+    /// [`Kind::Flow`].
+    Flow(Flow),
     /// A request to a ring, of [`Kind::IoUring`](super::Kind::IoUring).
     Uring(Uring),
     /// Every kind that is told by its arguments; see [`Call::kind`].

@@ -4,10 +4,13 @@
 //! (`crate::process`), what a rule thinks (`crate::rules`), how a line looks (`crate::log`, `crate::view`).
 
 mod call;
+mod cgroup_state;
 pub mod decode;
 mod detail;
 pub mod errno;
+mod flow;
 mod kinds;
+mod names;
 mod netlink;
 pub mod path;
 mod signal;
@@ -19,9 +22,12 @@ pub use agentmon_common::record::{flags, path_flags};
 /// `AT_REMOVEDIR` (`include/uapi/linux/fcntl.h`): unlinkat is to remove a directory.
 pub(crate) const AT_REMOVEDIR: u64 = 0x200;
 
-pub use call::{Argument, Call, Target};
+pub use call::{Argument, Call, Target, UnknownCall};
+pub use cgroup_state::{CgroupAction, CgroupState};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
+pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
+pub use names::{Argv, ThreadName};
 pub use netlink::{Change, NetworkChange};
 pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
@@ -106,6 +112,12 @@ pub enum Kind {
     IoUring = agentmon_common::record::kind::IO_URING,
     /// A signal was sent to another process.
     Signal = agentmon_common::record::kind::SIGNAL,
+    /// A cgroup below an agent's was made or removed, or one of an agent's frozen or thawed.
+    CgroupState = agentmon_common::record::kind::CGROUP_STATE,
+    /// A thread was given another name.
+    ThreadName = agentmon_common::record::kind::THREAD_NAME,
+    /// A system call was made whose number this build does not know.
+    UnknownSyscall = agentmon_common::record::kind::UNKNOWN_SYSCALL,
     /// A socket was given its local address.
     Bind = agentmon_common::record::kind::BIND,
     /// A socket waits for connections.
@@ -118,11 +130,15 @@ pub enum Kind {
     Send = agentmon_common::record::kind::SEND,
     /// The network's own settings were changed, by netlink or a firewall's socket option.
     Netlink = agentmon_common::record::kind::NETLINK,
+    /// A process moved what the kernel shows as its arguments.
+    Argv = agentmon_common::record::kind::ARGV,
+    /// A TCP connection is closed.
+    Flow = agentmon_common::record::kind::FLOW,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 40] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -152,12 +168,17 @@ impl Kind {
         Self::System,
         Self::IoUring,
         Self::Signal,
+        Self::CgroupState,
+        Self::ThreadName,
+        Self::UnknownSyscall,
         Self::Bind,
         Self::Listen,
         Self::Accept,
         Self::Socket,
         Self::Send,
         Self::Netlink,
+        Self::Argv,
+        Self::Flow,
     ];
 
     /// The kind with this number.
@@ -199,12 +220,17 @@ impl Kind {
             Self::System => "system",
             Self::IoUring => "io_uring",
             Self::Signal => "signal",
+            Self::CgroupState => "cgroup_state",
+            Self::ThreadName => "thread_name",
+            Self::UnknownSyscall => "unknown_syscall",
             Self::Bind => "bind",
             Self::Listen => "listen",
             Self::Accept => "accept",
             Self::Socket => "socket",
             Self::Send => "send",
             Self::Netlink => "netlink",
+            Self::Argv => "argv",
+            Self::Flow => "flow",
         }
     }
 }
@@ -287,6 +313,11 @@ impl Event {
             Detail::CgroupJoin(_) => Kind::CgroupJoin,
             Detail::ProcessSeen(_) => Kind::ProcessSeen,
             Detail::Signal(_) => Kind::Signal,
+            Detail::CgroupState(_) => Kind::CgroupState,
+            Detail::ThreadName(_) => Kind::ThreadName,
+            Detail::UnknownCall(_) => Kind::UnknownSyscall,
+            Detail::Argv(_) => Kind::Argv,
+            Detail::Flow(_) => Kind::Flow,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

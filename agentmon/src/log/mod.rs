@@ -9,6 +9,7 @@ mod entry;
 mod file_class;
 mod format;
 mod json;
+mod kernel_class;
 mod line;
 mod network_class;
 mod process_class;

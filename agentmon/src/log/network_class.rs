@@ -6,12 +6,14 @@
 use super::format::Class;
 use super::line::Line;
 use super::process_class::actor;
-use crate::event::{Address, Change, Event, Kind, NetworkChange, Socket};
+use crate::event::{Address, Change, Event, Flow, Kind, NetworkChange, Socket};
 use crate::process::Operation;
 use std::net::SocketAddr;
 
 /// `EINPROGRESS`: a non-blocking socket's connection is under way; how it ends is not seen.
 const EINPROGRESS: u32 = 115;
+/// `IPPROTO_TCP`.
+const TCP: u32 = 6;
 /// `ECONNREFUSED`.
 const ECONNREFUSED: u32 = 111;
 
@@ -34,6 +36,31 @@ pub(super) fn class(event: &Event, socket: &Socket) -> Class {
 /// Of a change of the network's own settings.
 pub(super) fn change() -> Class {
     Class { uid: 1003, activity: 4, activity_name: None, status: None, users: false }
+}
+
+/// Of a connection that is closed.
+pub(super) const fn closed() -> Class {
+    Class { uid: 4001, activity: 2, activity_name: None, status: None, users: false }
+}
+
+/// Both ends, and how much went through. Out is what this host's process sent, whoever began it.
+pub(super) fn flow<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, flow: &Flow) {
+    actor(line, op);
+    let (source, destination) = flow.from_to();
+    for (key, end) in [("src_endpoint", source), ("dst_endpoint", destination)] {
+        line.json.object(key);
+        inet(line, end);
+        line.json.close();
+    }
+    line.json.object("connection_info");
+    line.json.number("direction_id", if flow.inbound { 1 } else { 2 });
+    line.json.number("protocol_num", TCP);
+    line.json.word("protocol_name", "tcp");
+    line.json.close();
+    line.json.object("traffic");
+    line.json.number("bytes_in", flow.bytes_in);
+    line.json.number("bytes_out", flow.bytes_out);
+    line.json.close();
 }
 
 pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, socket: &'e Socket) {

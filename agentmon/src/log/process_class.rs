@@ -21,6 +21,8 @@ pub(super) fn class(event: &Event) -> Class {
         // Others may be caught, or mean something else to the target.
         Detail::Signal(signal) if matches!(signal.signal, SignalName::KILL | SignalName::TERM) => (2, None, false),
         Detail::Signal(_) => (99, Some("Signal"), false),
+        Detail::ThreadName(_) => (99, Some("Set Name"), false),
+        Detail::Argv(_) => (99, Some("Set Arguments"), false),
         Detail::Exec(_) => (1, None, true),
         _ => (1, None, false),
     };
@@ -45,6 +47,12 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, spaced: &[u8
             }
             line.json.raw("}}");
         }
+        Detail::ThreadName(_) | Detail::Argv(_) => {
+            actor(line, op);
+            line.json.object("process");
+            identity(line, op.event.process, op.process.execs);
+            line.json.close();
+        }
         Detail::Exit(exit) => {
             if let Some(code) = exit.code() {
                 line.json.number("exit_code", code);
@@ -57,7 +65,8 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, spaced: &[u8
         Detail::Identity(after) => changed(line, op, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => moved(line, op, cgroup),
         Detail::Signal(signal) => signalled(line, op, signal),
-        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) | Detail::Uring(_) => {}
+        // Of other classes.
+        _ => {}
     }
 }
 
@@ -259,7 +268,19 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
             line.json.boolean("born", cgroup.born);
         }
         Detail::Signal(signal) => signal_facts(line, signal),
-        Detail::Open(_) | Detail::Socket(_) | Detail::Netlink(_) | Detail::Unlink(_) | Detail::Call(_) | Detail::Uring(_) => {}
+        Detail::ThreadName(name) => {
+            if name.thread != op.event.process.tgid {
+                line.json.number("target_tid", name.thread);
+            }
+            line.untrusted("name_before", "name_before", name.before(), name.before().len());
+            line.untrusted("name_after", "name_after", name.after(), name.after().len());
+        }
+        Detail::Argv(argv) => {
+            line.json.word("option", argv.option_name().unwrap_or("?"));
+            line.text("argv", "argv", &argv.argv);
+        }
+        // Of other classes.
+        _ => {}
     }
 }
 

@@ -23,6 +23,9 @@ pub struct ProcessTable {
     /// In order of arrival; entries of processes that are gone are skipped.
     arrived: VecDeque<ProcessKey>,
     exited: VecDeque<ProcessKey>,
+    /// Of the latest event whose process is not to be kept: a stranger who did something to an agent's cgroup, or one that ended
+    /// long ago.
+    stranger: Option<Process>,
     /// Bytes that the programs hold.
     image_bytes: usize,
     evicted: u64,
@@ -36,7 +39,14 @@ impl ProcessTable {
     }
 
     /// Folds one event in. Returns the process that did it: as it is now, after a successful exec the new program.
+    /// A stranger is not kept.
     pub fn apply(&mut self, event: &Event) -> &Process {
+        if matches!(&event.detail, Detail::CgroupState(state) if !state.by_member) {
+            return self.stranger.insert(unknown(event));
+        }
+        if matches!(event.detail, Detail::Flow(_)) {
+            return self.owner(event);
+        }
         self.make_room();
         self.bring_up_to_date(event);
         match &event.detail {
@@ -66,6 +76,14 @@ impl ProcessTable {
             _ => {}
         }
         self.entry(event)
+    }
+
+    /// Whose a connection was: as it is known, since the event says it as it was then. One that is forgotten is not kept anew.
+    fn owner(&mut self, event: &Event) -> &Process {
+        match self.processes.get(&event.process) {
+            Some(process) => process,
+            None => self.stranger.insert(unknown(event)),
+        }
     }
 
     /// The process with this identity.
@@ -137,19 +155,7 @@ impl ProcessTable {
         let arrived = &mut self.arrived;
         self.processes.entry(event.process).or_insert_with(|| {
             arrived.push_back(event.process);
-            Process {
-                key: event.process,
-                parent: None,
-                ppid: event.ppid,
-                agent: event.agent,
-                image: None,
-                outside: false,
-                uid: event.uid,
-                euid: event.euid,
-                euid_before: event.euid,
-                execs: 0,
-                exited_ns: None,
-            }
+            unknown(event)
         })
     }
 
@@ -183,5 +189,22 @@ impl ProcessTable {
                 return;
             }
         }
+    }
+}
+
+/// All that an event says of a process of which nothing else is known.
+const fn unknown(event: &Event) -> Process {
+    Process {
+        key: event.process,
+        parent: None,
+        ppid: event.ppid,
+        agent: event.agent,
+        image: None,
+        outside: false,
+        uid: event.uid,
+        euid: event.euid,
+        euid_before: event.euid,
+        execs: 0,
+        exited_ns: None,
     }
 }

@@ -2,7 +2,10 @@
 
 use super::ProcessTable;
 use super::table::{EXITED_KEPT, PROCESSES_MAX};
-use crate::event::{AgentId, Cgroup, CgroupId, Detail, Event, Exec, Exit, Fork, Open, Outcome, Path, PathTrust, ProcessKey, Text};
+use crate::event::{
+    AgentId, Cgroup, CgroupAction, CgroupId, CgroupState, Detail, Event, Exec, Exit, Flow, Fork, Open, Outcome, Path, PathTrust,
+    ProcessKey, Text,
+};
 use bytes::Bytes;
 
 fn key(tgid: u32) -> ProcessKey {
@@ -100,6 +103,34 @@ fn who_left_the_cgroup_is_outside_and_so_are_its_children() {
     table.apply(&fork(key(11), key(12)));
     assert!(table.get(key(12)).unwrap().outside);
     assert!(!table.get(key(10)).unwrap().outside);
+}
+
+#[test]
+fn who_does_something_to_a_cgroup_from_outside_is_not_kept() {
+    let mut table = ProcessTable::new();
+    let frozen = |by_member| {
+        Detail::CgroupState(CgroupState { cgroup: CgroupId(7), path: Text::default(), action: CgroupAction::Frozen, by_member })
+    };
+    for tgid in 1..4 {
+        assert_eq!(table.apply(&event(key(tgid), frozen(false))).key, key(tgid));
+    }
+    assert!(table.is_empty() && table.living().next().is_none());
+    table.apply(&event(key(5), frozen(true)));
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn a_connection_that_outlives_its_process_brings_it_not_back() {
+    let mut table = ProcessTable::new();
+    let end: std::net::SocketAddr = "10.0.0.1:80".parse().unwrap();
+    let flow = Detail::Flow(Flow { peer: end, local: end, inbound: false, bytes_in: 0, bytes_out: 0 });
+    assert_eq!(table.apply(&event(key(9), flow.clone())).key, key(9));
+    assert!(table.is_empty());
+    table.apply(&exec(key(9), "/bin/curl"));
+    let mut later = event(key(9), flow);
+    later.euid = 77;
+    let owner = table.apply(&later);
+    assert_eq!((owner.euid, owner.image.is_some()), (1000, true));
 }
 
 #[test]

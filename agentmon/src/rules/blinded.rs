@@ -37,7 +37,7 @@ impl Category {
             Self::FileDelete => &[Kind::Unlink],
             Self::NetworkConnection | Self::UnixConnect => &[Kind::Connect, Kind::Accept, Kind::Send],
             Self::PrivilegeChange => &[Kind::Identity],
-            Self::CgroupChange => &[Kind::CgroupLeave],
+            Self::CgroupChange => &[Kind::CgroupLeave, Kind::CgroupState],
             Self::FileRename => &[Kind::Rename],
             Self::FileLink => &[Kind::Link, Kind::Symlink],
             Self::PermissionChange => &[Kind::Chmod, Kind::Chown, Kind::Xattr, Kind::FileFlags],
@@ -52,6 +52,9 @@ impl Category {
             Self::SocketCreate => &[Kind::Socket],
             Self::Netlink => &[Kind::Netlink],
             Self::ProcessSignal => &[Kind::Signal],
+            Self::ProcessTampering => &[Kind::ThreadName, Kind::Argv],
+            Self::UnknownSyscall => &[Kind::UnknownSyscall],
+            Self::NetworkFlow => &[Kind::Flow],
         }
     }
 

@@ -30,7 +30,7 @@ pub enum Category {
     UnixConnect,
     /// A change of user, group or capability sets.
     PrivilegeChange,
-    /// A process left its agent's cgroups.
+    /// A process left its agent's cgroups; or one of the agent's made, removed, froze or thawed one of them.
     CgroupChange,
     /// A file or directory was given another name.
     FileRename,
@@ -60,11 +60,17 @@ pub enum Category {
     Netlink,
     /// A signal was sent to another process.
     ProcessSignal,
+    /// A process changed what it is called: the name of a thread, or the arguments that others see.
+    ProcessTampering,
+    /// A system call was made whose number this build does not know.
+    UnknownSyscall,
+    /// A TCP connection is closed.
+    NetworkFlow,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -88,6 +94,9 @@ impl Category {
         Self::SocketCreate,
         Self::Netlink,
         Self::ProcessSignal,
+        Self::ProcessTampering,
+        Self::UnknownSyscall,
+        Self::NetworkFlow,
     ];
 
     /// Its name in a rule.
@@ -117,6 +126,9 @@ impl Category {
             Self::SocketCreate => "socket_create",
             Self::Netlink => "netlink",
             Self::ProcessSignal => "process_signal",
+            Self::ProcessTampering => "process_tampering",
+            Self::UnknownSyscall => "unknown_syscall",
+            Self::NetworkFlow => "network_flow",
         }
     }
 
@@ -128,8 +140,7 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 7] =
-    ["dns_query", "process_termination", "process_tampering", "device_access", "network_flow", "sysctl_write", "compat_syscall"];
+pub(super) const NOT_YET: [&str; 5] = ["dns_query", "process_termination", "device_access", "sysctl_write", "compat_syscall"];
 
 /// The categories of one event: three at most.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,6 +161,11 @@ impl Categories {
             Detail::Netlink(_) => one(Category::Netlink),
             Detail::Identity(_) => one(Category::PrivilegeChange),
             Detail::CgroupLeave(_) => one(Category::CgroupChange),
+            // Nor is what others do to the agent.
+            Detail::CgroupState(state) if state.by_member => one(Category::CgroupChange),
+            Detail::ThreadName(_) | Detail::Argv(_) => one(Category::ProcessTampering),
+            Detail::UnknownCall(_) => one(Category::UnknownSyscall),
+            Detail::Flow(_) => one(Category::NetworkFlow),
             // What an agent's process receives is not the agent's doing.
             Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
             Detail::Uring(uring) => Self { list: requested(uring) },

@@ -5,9 +5,19 @@
 
 use super::category::Category;
 
+/// A field's name in a rule: what it is called here, unless the table has another.
+macro_rules! named {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident, $name:literal) => {
+        $name
+    };
+}
+
 /// Declares [`Field`], its names and its categories in one place.
 macro_rules! fields {
-    ($($(#[$doc:meta])* $field:ident in $categories:expr;)*) => {
+    ($($(#[$doc:meta])* $field:ident $(= $name:literal)? in $categories:expr;)*) => {
         /// A field of an operation, by its Sigma name or, where Sigma has none, ours.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -20,7 +30,7 @@ macro_rules! fields {
             /// Its name in a rule.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$field => stringify!($field),)* }
+                match self { $(Self::$field => named!($field $(, $name)?),)* }
             }
 
             /// The categories that carry it.
@@ -50,6 +60,9 @@ const FILE: &[Category] = &[
 const OPEN: &[Category] = &[Category::FileEvent, Category::FileAccess, Category::FileChange];
 const DELETE: &[Category] = &[Category::FileDelete];
 const NETWORK: &[Category] = &[Category::NetworkConnection];
+/// Where both ends are known.
+const ENDS: &[Category] = &[Category::NetworkConnection, Category::NetworkFlow];
+const FLOW: &[Category] = &[Category::NetworkFlow];
 const UNIX: &[Category] = &[Category::UnixConnect, Category::NetworkBind];
 const BIND: &[Category] = &[Category::NetworkBind];
 /// Where a socket is known.
@@ -57,6 +70,8 @@ const SOCKET: &[Category] = &[Category::NetworkConnection, Category::UnixConnect
 const PROTOCOL: &[Category] = &[Category::NetworkConnection, Category::NetworkBind, Category::SocketCreate];
 const NETLINK: &[Category] = &[Category::Netlink];
 const PRIVILEGE: &[Category] = &[Category::PrivilegeChange];
+const TAMPERING: &[Category] = &[Category::ProcessTampering];
+const UNKNOWN: &[Category] = &[Category::UnknownSyscall];
 const CGROUP: &[Category] = &[Category::CgroupChange];
 /// Where one name leads to another.
 const MOVED: &[Category] = &[Category::FileRename, Category::FileLink, Category::FileEvent, Category::Mount, Category::IoUring];
@@ -171,17 +186,17 @@ fields! {
     /// Whether a directory was to be removed.
     Directory in DELETE;
     /// The peer's address; of a connection that came in, the local one. IPv4-mapped IPv6 addresses are shown as IPv4.
-    DestinationIp in NETWORK;
+    DestinationIp in ENDS;
     /// Its port.
-    DestinationPort in NETWORK;
+    DestinationPort in ENDS;
     /// The peer's name. The kernel does not know it: always absent.
     DestinationHostname in NETWORK;
     /// The local address, where the kernel had chosen one; of a connection that came in, the peer's.
-    SourceIp in NETWORK;
+    SourceIp in ENDS;
     /// Its port.
-    SourcePort in NETWORK;
+    SourcePort in ENDS;
     /// `true` of what the agent began, `false` of a connection that it accepted.
-    Initiated in NETWORK;
+    Initiated in ENDS;
     /// `tcp`, `udp`, or the protocol's number.
     Protocol in PROTOCOL;
     /// Path of the socket; `@name` in the abstract namespace.
@@ -216,6 +231,24 @@ fields! {
     ToCgroup in CGROUP;
     /// Whether the process was born there.
     Born in CGROUP;
+    /// What was done to a cgroup: `made`, `removed`, `frozen`, `thawed`; absent when a process left.
+    CgroupAction in CGROUP;
+    /// The cgroup it was done to, below the v2 mount.
+    TargetCgroup in CGROUP;
+    /// The thread's name until then.
+    OldName in TAMPERING;
+    /// The thread's name since.
+    NewName in TAMPERING;
+    /// The arguments that others see from now on, joined by one space.
+    NewCommandLine in TAMPERING;
+    /// The number of the call; of x32 numbers bit 30 (1073741824) is set.
+    SyscallNumber in UNKNOWN;
+    /// `x86_64`, `x32` or `i386`: which table the number is of.
+    SyscallAbi in UNKNOWN;
+    /// Bytes of payload that this end sent, as OCSF calls them.
+    BytesOut = "traffic.bytes_out" in FLOW;
+    /// Bytes of payload that this end received.
+    BytesIn = "traffic.bytes_in" in FLOW;
 }
 
 impl Field {

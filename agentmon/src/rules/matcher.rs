@@ -8,6 +8,7 @@ use super::expression::Expression;
 use super::field::Field;
 use super::pattern::{Literal, Test};
 use super::value::{self, Joined};
+use crate::event::Detail;
 use crate::process::Operation;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use std::collections::HashMap;
@@ -114,7 +115,7 @@ impl Matcher {
     /// Calls `matched` with the number of every rule that matches, in order.
     pub fn evaluate(&self, operation: &Operation<'_>, scratch: &mut Scratch, mut matched: impl FnMut(u32)) {
         scratch.reset(self.atoms.len(), &self.always);
-        if self.joins_own || self.joins_parent {
+        if self.joins_own || self.joins_parent || matches!(operation.event.detail, Detail::Argv(_)) {
             scratch.joined.fill(operation, self.joins_own, self.joins_parent);
         }
         for automaton in &self.eager {

@@ -3,8 +3,11 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
-use crate::event::{AT_REMOVEDIR, Address, Call, Detail, Exec, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags};
+use crate::event::{
+    AT_REMOVEDIR, Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, flags,
+};
 use crate::process::Operation;
+use agentmon_common::syscalls::X32_BIT;
 use agentmon_common::uring::opcode;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -14,6 +17,8 @@ use std::net::IpAddr;
 pub(super) struct Joined {
     own: Vec<u8>,
     parent: Vec<u8>,
+    /// Arguments that a process moved.
+    moved: Vec<u8>,
 }
 
 impl Joined {
@@ -21,17 +26,20 @@ impl Joined {
     pub fn fill(&mut self, operation: &Operation<'_>, own: bool, parent: bool) {
         self.own.clear();
         self.parent.clear();
+        self.moved.clear();
         if own && let Some(exec) = image(operation) {
-            join(&mut self.own, exec);
+            join(&mut self.own, &exec.argv.bytes);
         }
         if parent && let Some(exec) = operation.parent_image() {
-            join(&mut self.parent, exec);
+            join(&mut self.parent, &exec.argv.bytes);
+        }
+        if let Detail::Argv(moved) = &operation.event.detail {
+            join(&mut self.moved, &moved.argv.bytes);
         }
     }
 }
 
-fn join(line: &mut Vec<u8>, exec: &Exec) {
-    let argv: &[u8] = &exec.argv.bytes;
+fn join(line: &mut Vec<u8>, argv: &[u8]) {
     line.extend(argv.strip_suffix(b"\0").unwrap_or(argv).iter().map(|byte| if *byte == 0 { b' ' } else { *byte }));
 }
 
@@ -129,6 +137,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::Outcome => word(event.outcome.error_name().unwrap_or("success")),
         Field::Comm => some(event.comm()),
         Field::EventKind => word(event.kind().name()),
+        Field::NewCommandLine => some(&joined.moved),
         _ => particular(field, operation),
     }
 }
@@ -167,11 +176,42 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
         Detail::Uring(uring) => requested(field, uring, event.operation),
         Detail::Signal(signal) => signalled(field, signal),
         Detail::Call(call) => called(field, call),
+        Detail::CgroupState(state) => match field {
+            Field::CgroupAction => word(state.action.name()),
+            Field::TargetCgroup => some(&state.path.bytes),
+            _ => None,
+        },
+        Detail::ThreadName(name) => match field {
+            Field::OldName => some(name.before()),
+            Field::NewName => some(name.after()),
+            _ => None,
+        },
+        Detail::Flow(flow) => flowed(field, flow),
+        Detail::UnknownCall(call) => match field {
+            Field::SyscallNumber => short(call.number),
+            Field::SyscallAbi if event.has(flags::COMPAT) => word("i386"),
+            Field::SyscallAbi => word(if call.number & X32_BIT != 0 { "x32" } else { "x86_64" }),
+            _ => None,
+        },
         Detail::CgroupLeave(cgroup) => match field {
             Field::ToCgroup => some(&cgroup.path.bytes),
             Field::Born => truth(cgroup.born),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+fn flowed(field: Field, flow: &Flow) -> Option<Value<'static>> {
+    let (from, to) = flow.from_to();
+    match field {
+        Field::DestinationIp => short(to.ip().to_canonical()),
+        Field::DestinationPort => short(to.port()),
+        Field::SourceIp => short(from.ip().to_canonical()),
+        Field::SourcePort => short(from.port()),
+        Field::Initiated => truth(!flow.inbound),
+        Field::BytesOut => short(flow.bytes_out),
+        Field::BytesIn => short(flow.bytes_in),
         _ => None,
     }
 }

@@ -73,6 +73,15 @@ pub const fn source(kind: Kind) -> Source {
             hooks: "tp_btf io_uring_submit_req; setting up: sys_exit",
             blind_to: "what comes of a request; reads and writes; files registered with the ring",
         },
+        Kind::CgroupState => {
+            Source { hooks: "tp_btf cgroup_mkdir, _rmdir, _freeze, _unfreeze", blind_to: "v1 hierarchies; limits that are set" }
+        }
+        Kind::Flow => {
+            Source { hooks: "tp_btf inet_sock_set_state", blind_to: "UDP; TCP fast open; io_uring; what outlives the agent's cgroup" }
+        }
+        Kind::ThreadName => Source { hooks: "tp_btf task_rename", blind_to: "nothing known of" },
+        Kind::Argv => Source { hooks: "tp_btf sys_exit", blind_to: "arguments that are overwritten where they stand" },
+        Kind::UnknownSyscall => Source { hooks: "tp_btf sys_exit", blind_to: "what the call does; numbers below 0" },
         Kind::Signal => Source { hooks: "tp_btf signal_generate", blind_to: "signals that were refused" },
         Kind::Unlink | Kind::Rename | Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => BY_PATH,
         Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::Mount => BY_PATH,
@@ -111,7 +120,7 @@ impl Probe {
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 11] = [
+pub const PROBES: [Probe; 15] = [
     Probe {
         program: "am_cgroup_mkdir",
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
@@ -182,6 +191,40 @@ pub const PROBES: [Probe; 11] = [
         presence: Presence::WhileWatching,
         need: Need::May(&["io_kiocb.opcode", "io_kiocb.flags", "io_kiocb.cqe.fd", "filename.name"]),
         without: "what is asked of an io_uring is missed",
+    },
+    Probe {
+        program: "am_cgroup_freeze",
+        hook: Hook::Tracepoint(&["cgroup_freeze"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&[]),
+        without: "that a cgroup is frozen is missed",
+    },
+    Probe {
+        program: "am_cgroup_thaw",
+        hook: Hook::Tracepoint(&["cgroup_unfreeze"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&[]),
+        without: "that a cgroup is thawed is missed",
+    },
+    Probe {
+        program: "am_task_rename",
+        hook: Hook::Tracepoint(&["task_rename"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["task_struct.flags"]),
+        without: "names that threads are given are missed",
+    },
+    Probe {
+        program: "am_sock_state",
+        hook: Hook::Tracepoint(&["inet_sock_set_state"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&[
+            "sock.__sk_common.skc_state",
+            "sock.__sk_common.skc_flags",
+            "tcp_sock.bytes_sent",
+            "tcp_sock.bytes_retrans",
+            "tcp_sock.bytes_received",
+        ]),
+        without: "how many bytes went through a connection is missed",
     },
     Probe {
         program: "am_tasks",

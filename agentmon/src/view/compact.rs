@@ -53,7 +53,7 @@ impl Compact {
     /// Whether an operation is shown.
     #[must_use]
     pub fn shows(&self, op: &Operation<'_>, matches: &[MatchView<'_>]) -> bool {
-        self.all || !matches.is_empty() || !is_quiet(&op.event.detail)
+        self.all || !matches.is_empty() || !is_quiet(op.event)
     }
 
     /// Appends the line of an operation, newline included; nothing for one that is not shown.
@@ -189,8 +189,8 @@ impl Compact {
 const SOCK_STREAM: u16 = 1;
 
 /// What happens so often, or says so little, that it is left out by default.
-fn is_quiet(detail: &Detail) -> bool {
-    match detail {
+fn is_quiet(event: &Event) -> bool {
+    match &event.detail {
         Detail::Open(open) => !open.created && !open.for_writing(),
         // Programs make directories and share memory all day.
         Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map),
@@ -206,6 +206,11 @@ fn is_quiet(detail: &Detail) -> bool {
         Detail::Uring(uring) => {
             matches!(uring.opcode, opcode::OPENAT | opcode::OPENAT2 | opcode::MKDIRAT) && !uring.creates() && !uring.for_writing()
         }
+        // Thread pools name their threads; what others do to an agent's cgroups the monitor tells in its own words.
+        Detail::ThreadName(name) => name.thread != event.process.tgid,
+        Detail::CgroupState(state) => !state.by_member,
+        // Its beginning was shown.
+        Detail::Flow(_) => true,
         // Programs end and stop what they started themselves.
         Detail::Signal(signal) => signal.other_agent.is_some(),
         _ => false,
@@ -229,6 +234,11 @@ const fn verb(event: &Event) -> &'static str {
         Detail::CgroupJoin(_) => "join",
         Detail::ProcessSeen(_) => "running",
         Detail::Signal(_) => "signal",
+        Detail::CgroupState(_) => "cgroup",
+        Detail::ThreadName(_) => "name",
+        Detail::UnknownCall(_) => "unknown",
+        Detail::Argv(_) => "argv",
+        Detail::Flow(_) => "flow",
         Detail::Uring(_) => "io_uring",
         Detail::Call(call) => call_verb(call.kind),
     }
@@ -267,6 +277,18 @@ fn what(line: &mut String, op: &Operation<'_>) {
             let _ = write!(line, " by {}", cgroup.mover_tgid);
         }
         Detail::Signal(signal) => target::signal(line, signal, NAME_WIDTH),
+        Detail::CgroupState(state) => {
+            let _ = write!(line, "{} ", state.action.name());
+            escape_within(line, &state.path.bytes, TARGET_WIDTH);
+        }
+        Detail::ThreadName(name) => target::renamed(line, name, NAME_WIDTH),
+        Detail::UnknownCall(call) => {
+            let _ = write!(line, "system call {:#x}{}", call.number, if op.event.has(flags::COMPAT) { " of i386" } else { "" });
+        }
+        Detail::Flow(flow) => {
+            let _ = write!(line, "{} {} bytes out, {} in", flow.peer, flow.bytes_out, flow.bytes_in);
+        }
+        Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
         Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
         Detail::Call(call) => target::call(line, op.event.operation, call, op.event.has(flags::UNREADABLE), TARGET_WIDTH),
     }
@@ -354,12 +376,17 @@ mod tests {
 09:22:38.577 system   claude-code/7f3a kexec_load segments=420 flags=0x2  curl[4712]
 09:22:38.577 io_uring claude-code/7f3a io_uring_setup entries=420  curl[4712]
 09:22:38.577 signal   claude-code/7f3a SIGTERM to postgres[812] outside  curl[4712]
+09:22:38.577 cgroup   claude-code/7f3a frozen /agents.slice/sub  curl[4712]
+09:22:38.577 name     claude-code/7f3a curl -> sshd  curl[4712]
+09:22:38.577 unknown  claude-code/7f3a system call 0x1d6  curl[4712]
 09:22:38.577 bind     claude-code/7f3a 0.0.0.0:8080  curl[4712]
 09:22:38.577 listen   claude-code/7f3a 0.0.0.0:8080  curl[4712]
 09:22:38.577 accept   claude-code/7f3a 93.184.215.14:443 at 10.0.3.17:51514  curl[4712]
 09:22:38.577 socket   claude-code/7f3a packet raw protocol 768  curl[4712]
 09:22:38.577 send     claude-code/7f3a 93.184.215.14:53  curl[4712]
 09:22:38.577 netlink  claude-code/7f3a netfilter NFT_MSG_DELTABLE  curl[4712]
+09:22:38.577 argv     claude-code/7f3a sshd -D  curl[4712]
+09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -369,7 +396,7 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind]);
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow]);
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));

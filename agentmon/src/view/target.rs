@@ -3,7 +3,7 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Address, Call, Exec, Kind, NetworkChange, Signal, Socket, Target, Text, Uring};
+use crate::event::{Address, Call, Exec, Kind, NetworkChange, Signal, Socket, Target, Text, ThreadName, Uring};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -12,8 +12,17 @@ pub(super) fn command_line(out: &mut String, exec: &Exec, width: usize) {
         file(out, &exec.exe.bytes, &exec.filename.bytes, width);
         return;
     }
+    arguments(out, &exec.argv, width);
+}
+
+/// Arguments, each ended by a NUL.
+pub(super) fn arguments(out: &mut String, argv: &Text, width: usize) {
+    if argv.is_empty() {
+        out.push_str("(none, or unreadable)");
+        return;
+    }
     let mut line = String::new();
-    for (at, argument) in exec.args().enumerate() {
+    for (at, argument) in argv.bytes.strip_suffix(b"\0").unwrap_or(&argv.bytes).split(|byte| *byte == 0).enumerate() {
         if at > 0 {
             line.push(' ');
         }
@@ -31,7 +40,7 @@ pub(super) fn command_line(out: &mut String, exec: &Exec, width: usize) {
             line.push('\'');
         }
     }
-    if exec.argv.is_truncated() {
+    if argv.is_truncated() {
         line.push('…');
     }
     cut(out, &line, width);
@@ -98,6 +107,13 @@ fn text(out: &mut String, call: &Call, width: usize) {
     if let Some(text) = &call.text {
         escape_within(out, &text.bytes, width);
     }
+}
+
+/// `python3 -> sshd`.
+pub(super) fn renamed(out: &mut String, name: &ThreadName, width: usize) {
+    escape_within(out, name.before(), width);
+    out.push_str(" -> ");
+    escape_within(out, name.after(), width);
 }
 
 /// `SIGTERM to postgres[812]`, `SIGKILL from systemd[1]`.

@@ -3,8 +3,8 @@
 //! Not for: other kinds (`super`).
 
 use super::{DecodeError, Record};
-use crate::event::{Address, Change, Kind, NetworkChange, Socket, Text};
-use agentmon_common::record::{SocketFixed, Span};
+use crate::event::{Address, Change, Flow, Kind, NetworkChange, Socket, Text};
+use agentmon_common::record::{FlowFixed, SocketFixed, Span};
 use agentmon_common::syscalls::op;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -52,6 +52,18 @@ impl Record<'_> {
         })
     }
 
+    pub(super) fn flow(&self) -> Result<Flow, DecodeError> {
+        let fixed: FlowFixed = self.fixed()?;
+        let end = |addr, port| internet(fixed.family, addr, port).ok_or(DecodeError::Value("family of a connection"));
+        Ok(Flow {
+            peer: end(fixed.peer_addr, fixed.peer_port)?,
+            local: end(fixed.local_addr, fixed.local_port)?,
+            inbound: fixed.inbound != 0,
+            bytes_in: fixed.bytes_in,
+            bytes_out: fixed.bytes_out,
+        })
+    }
+
     pub(super) fn netlink(&self) -> Result<NetworkChange, DecodeError> {
         let fixed: SocketFixed = self.fixed()?;
         let change = if fixed.op == u32::from(op::SETSOCKOPT) {
@@ -90,8 +102,11 @@ fn contacted(asked: Address, known: Option<SocketAddr>) -> Ends {
 
 /// An address of the kernel's socket; `None` for other families. A raw socket has its protocol where others have a port.
 fn inet(fixed: &SocketFixed, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
-    let port = if fixed.sock_type == SOCK_RAW { 0 } else { port };
-    match fixed.family {
+    internet(fixed.family, addr, if fixed.sock_type == SOCK_RAW { 0 } else { port })
+}
+
+fn internet(family: u16, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
+    match family {
         AF_INET => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
         AF_INET6 => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::from(addr)), port)),
         _ => None,

@@ -3,8 +3,8 @@
 use super::{decode, kind_number};
 use crate::event::{Address, Delivery, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
-    CallFixed, CgroupFixed, ExecFixed, ExitFixed, FileId, ForkFixed, Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed,
-    SocketFixed, Span, UringFixed, kind, signal_bits,
+    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed, Header, IdentityFixed,
+    NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed, UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -122,6 +122,9 @@ fn samples() -> Vec<Bytes> {
         if kind == Kind::Signal {
             return signal_record(0, 0);
         }
+        if let Some(record) = named_record(kind) {
+            return record;
+        }
         if kind >= Kind::Bind {
             let fixed = SocketFixed { family: 2, sock_type: 1, protocol: 6, peer_port: 1, code: 24, ..SocketFixed::default() };
             return Builder::new::<SocketFixed>(kind as u16, 0).finish(&fixed);
@@ -130,6 +133,82 @@ fn samples() -> Vec<Bytes> {
         called(kind as u16, op as u8, b"a")
     }));
     all
+}
+
+/// A record of a kind that tells what a process or cgroup is called, or a mere number.
+fn named_record(kind: Kind) -> Option<Bytes> {
+    let mut record = Builder::new::<CgroupStateFixed>(kind as u16, 0);
+    Some(match kind {
+        Kind::CgroupState => {
+            let path = record.push(b"/agent/sub");
+            record.finish(&CgroupStateFixed { cgroup_id: 7, action: 3, by_member: 1, path, reserved: 0 })
+        }
+        Kind::ThreadName => {
+            let fixed = ThreadNameFixed { target_tid: 22, before: *b"python3\0\0\0\0\0\0\0\0\0", after: *b"sixteen bytes ok", reserved: 0 };
+            Builder::new::<ThreadNameFixed>(kind as u16, 0).finish(&fixed)
+        }
+        Kind::UnknownSyscall => {
+            Builder::new::<UnknownCallFixed>(kind as u16, -38).finish(&UnknownCallFixed { number: 0x4000_01d6, reserved: 0 })
+        }
+        Kind::Argv => {
+            let argv = record.push(b"sshd\0");
+            record.header.syscall = 157;
+            record.finish(&ArgvFixed { option: 9, argv, ..ArgvFixed::default() })
+        }
+        Kind::Flow => {
+            let address = |last| std::array::from_fn(|at| [10, 0, 0, last].get(at).copied().unwrap_or(0));
+            let (peer_addr, local_addr) = (address(1), address(2));
+            let fixed =
+                FlowFixed { bytes_in: 5, bytes_out: 6, peer_addr, local_addr, peer_port: 443, local_port: 50000, family: 2, inbound: 0 };
+            Builder::new::<FlowFixed>(kind as u16, 0).finish(&fixed)
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn a_closed_connection_says_how_much_went_through() {
+    let Detail::Flow(flow) = event(&named_record(Kind::Flow).expect("a record")).detail else { panic!("a flow") };
+    assert_eq!((flow.bytes_in, flow.bytes_out, flow.inbound), (5, 6, false));
+    assert_eq!(flow.from_to(), ("10.0.0.2:50000".parse().unwrap(), "10.0.0.1:443".parse().unwrap()));
+    let unix = FlowFixed { family: 1, ..FlowFixed::default() };
+    assert!(decode(&Builder::new::<FlowFixed>(kind::FLOW, 0).finish(&unix)).is_err(), "a family that has no such end");
+}
+
+#[test]
+fn what_a_process_calls_itself_comes_out_without_its_padding() {
+    let named = event(&named_record(Kind::ThreadName).expect("a record"));
+    let Detail::ThreadName(name) = &named.detail else { panic!("a name") };
+    assert_eq!((name.thread, name.before(), name.after()), (22, &b"python3"[..], &b"sixteen bytes ok"[..]));
+    let argv = event(&named_record(Kind::Argv).expect("a record"));
+    let Detail::Argv(moved) = &argv.detail else { panic!("arguments") };
+    assert_eq!((moved.option_name(), &moved.argv.bytes[..], argv.operation), (Some("PR_SET_MM_ARG_END"), &b"sshd\0"[..], "prctl"));
+}
+
+#[test]
+fn the_call_by_which_a_thread_was_named_is_told_where_it_has_a_name() {
+    for (syscall, compat, want) in [(157, 0, "prctl"), (172, flags::COMPAT, "prctl"), (1, 0, "write"), (20, 0, "thread_name")] {
+        let mut record = Builder::new::<ThreadNameFixed>(kind::THREAD_NAME, 0);
+        (record.header.syscall, record.header.flags) = (syscall, compat);
+        assert_eq!(event(&record.finish(&ThreadNameFixed::default())).operation, want);
+    }
+}
+
+#[test]
+fn what_was_done_to_a_cgroup_is_one_of_four() {
+    let record = |action| {
+        let fixed = CgroupStateFixed { action, ..CgroupStateFixed::default() };
+        decode(&Builder::new::<CgroupStateFixed>(kind::CGROUP_STATE, 0).finish(&fixed)).map(|event| event.operation)
+    };
+    assert_eq!([1, 2, 3, 4].map(|action| record(action).unwrap()), ["cgroup_mkdir", "cgroup_rmdir", "cgroup_freeze", "cgroup_unfreeze"]);
+    assert!(record(0).is_err() && record(5).is_err());
+}
+
+#[test]
+fn an_unknown_call_is_told_by_its_number() {
+    let call = event(&named_record(Kind::UnknownSyscall).expect("a record"));
+    assert_eq!((call.operation, call.outcome.error_name()), ("unknown_syscall", Some("ENOSYS")));
+    assert_eq!(call.detail, Detail::UnknownCall(crate::event::UnknownCall { number: 0x4000_01d6 }));
 }
 
 fn signal_record(bits: u32, result: u32) -> Bytes {
@@ -288,7 +367,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_a_good_header_decode_or_are_refused(kind in 0..40_u16, ret in any::<i64>(), rest in bytes(600)) {
+    fn any_bytes_behind_a_good_header_decode_or_are_refused(kind in 0..=kind::COUNT as u16, ret in any::<i64>(), rest in bytes(600)) {
         let mut record = Builder::new::<[u8; 0]>(kind, ret);
         record.push(&rest);
         let _ = decode(&record.finish::<[u8; 0]>(&[])).map(|event| (event.outcome.error_name(), format!("{event:?}")));

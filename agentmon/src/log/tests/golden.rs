@@ -107,7 +107,7 @@ fn one_line_of_each_kind_of_call() {
 }
 
 fn is_call(sample: &Sample) -> bool {
-    matches!(sample.event.detail, Detail::Call(_)) || sample.event.kind() >= Kind::Bind
+    matches!(sample.event.detail, Detail::Call(_)) || sample.event.kind() >= Kind::CgroupState
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! One operation of every kind, as the tests of the log use it.
 
 use crate::event::{
-    Address, AgentId, Call, Cgroup, CgroupId, Change, Delivery, Detail, Event, Exec, Exit, FileId, Identity, Kind, NetworkChange, Open,
-    Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, Unlink, WallClock,
+    Address, AgentId, Argv, Call, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, Exit, FileId, Flow,
+    Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
+    UnknownCall, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -173,6 +174,11 @@ pub(crate) fn signal(signal: SignalName, other_agent: Option<AgentId>) -> Detail
     })
 }
 
+/// A cgroup that was frozen, by the agent or by somebody else.
+pub(crate) fn frozen(by_member: bool) -> Detail {
+    Detail::CgroupState(CgroupState { cgroup: CgroupId(7), path: text(b"/agents.slice/sub"), action: CgroupAction::Frozen, by_member })
+}
+
 /// One operation of each kind, in the order of [`Kind::ALL`].
 pub(crate) fn every_kind() -> Vec<Sample> {
     let moved = || Cgroup { to: CgroupId(7), path: text(b"/elsewhere"), mover_tgid: 4711, born: false };
@@ -208,6 +214,17 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             Kind::CgroupJoin => sample("cgroup_join", Detail::CgroupJoin(moved())),
             Kind::ProcessSeen => sample("process_seen", Detail::ProcessSeen(program("/usr/bin/curl", b""))),
             Kind::Signal => sample("kill", signal(SignalName::TERM, None)),
+            Kind::CgroupState => sample("cgroup_freeze", frozen(true)),
+            Kind::ThreadName => {
+                let name = ThreadName::new(4712, *b"curl\0\0\0\0\0\0\0\0\0\0\0\0", *b"sshd\0\0\0\0\0\0\0\0\0\0\0\0");
+                sample("prctl", Detail::ThreadName(name))
+            }
+            Kind::UnknownSyscall => sample("unknown_syscall", Detail::UnknownCall(UnknownCall { number: 470 })),
+            Kind::Argv => sample("prctl", Detail::Argv(Argv { option: 9, argv: text(b"sshd\0-D\0") })),
+            Kind::Flow => {
+                let (peer, local) = ("93.184.215.14:443".parse().unwrap(), "10.0.3.17:51514".parse().unwrap());
+                sample("flow", Detail::Flow(Flow { peer, local, inbound: false, bytes_in: 1256, bytes_out: 517 }))
+            }
             Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
             Kind::Netlink => {
                 let change = Change::Message { protocol: 12, message: 0x0a02, flags: 5 };

@@ -35,7 +35,7 @@ const CLASSES: &[(u64, &[&str], &[&str])] = &[
     (1007, &["/actor", "/process/pid"], &["process", "launch_type_id", "exit_code"]),
     (1008, &["/log_name"], &["log_name"]),
     (2004, &["/finding_info/uid", "/finding_info/title"], &["finding_info", "evidences"]),
-    (4001, &["/dst_endpoint", "/connection_info/direction_id"], &["src_endpoint", "dst_endpoint", "connection_info"]),
+    (4001, &["/dst_endpoint", "/connection_info/direction_id"], &["src_endpoint", "dst_endpoint", "connection_info", "traffic"]),
     (6002, &["/app/name"], &["app"]),
     (7003, &["/command_uid", "/process/uid"], &["command_uid", "process", "countermeasures"]),
 ];

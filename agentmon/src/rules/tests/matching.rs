@@ -1,10 +1,10 @@
 //! Modifiers, conditions, routing and counting, through rules as people write them.
 
 use super::support::{
-    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, identity, leave, made, matches, netlink, path,
-    read, rule, send, send_unix, tcp, titles, unlink, unlink_by_uring, write,
+    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave, made, matches,
+    moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
 };
-use crate::event::{Address, Detail, Kind, Socket};
+use crate::event::{Address, Detail, Kind, Socket, flags};
 use crate::rules::{Action, Category, Field};
 
 fn ls() -> Case {
@@ -129,7 +129,7 @@ fn seen_as(case: &Case, outcome: &str) -> Vec<Category> {
 fn events_go_to_their_categories_only() {
     use Category::{
         CgroupChange, FileAccess, FileChange, FileDelete, FileEvent, Netlink, NetworkBind, NetworkConnection, PrivilegeChange,
-        ProcessCreation, SocketCreate, UnixConnect,
+        ProcessCreation, ProcessTampering, SocketCreate, UnixConnect, UnknownSyscall,
     };
     let seen = |case: &Case| seen_as(case, "success");
     assert_eq!(seen(&ls()), [ProcessCreation]);
@@ -148,6 +148,10 @@ fn events_go_to_their_categories_only() {
     assert_eq!(seen(&netlink(0, 24)), [Netlink]);
     assert_eq!(seen(&identity(0, 0)), [PrivilegeChange]);
     assert_eq!(seen(&leave()), [CgroupChange]);
+    assert_eq!(seen(&froze(true)), [CgroupChange]);
+    assert_eq!(seen(&froze(false)), [], "what others do is not the agent's doing");
+    assert_eq!((seen(&renamed()), seen(&moved(b"x\0"))), (vec![ProcessTampering], vec![ProcessTampering]));
+    assert_eq!((seen(&unknown_call(470)), seen_as(&unknown_call(470), "any")), (vec![], vec![UnknownSyscall]));
     let mut disconnect = connect("1.2.3.4:5");
     disconnect.event.detail = Detail::Socket(Socket { peer: Address::Disconnect, ..Socket::new(Kind::Connect) });
     assert_eq!(seen(&disconnect), []);
@@ -155,6 +159,31 @@ fn events_go_to_their_categories_only() {
     let Detail::Exec(exec) = before.event.detail.clone() else { unreachable!() };
     before.event.detail = Detail::ProcessSeen(exec);
     assert_eq!(seen(&before), [], "a process that was there before was not created");
+}
+
+#[test]
+fn names_cgroups_and_unknown_numbers_have_fields() {
+    let all = |category, fields: &str, case: &Case| {
+        let detection = format!("s:\n{fields}condition: s");
+        let text = rule(category, &detection) + "agentmon: {outcome: any}\n";
+        evaluate(&mut engine(&text), case).len() == 1
+    };
+    let sent = flow("1.2.3.4:443", 2_000_000);
+    let ends = "    DestinationIp|cidr: 1.2.3.0/24\n    DestinationPort: 443\n    SourcePort: 50000\n    Initiated: true\n";
+    assert!(all("network_flow", &format!("    traffic.bytes_out|gt: 1000000\n    traffic.bytes_in: 7\n{ends}"), &sent));
+    assert!(!all("network_flow", "    traffic.bytes_out|gt: 2000000\n", &sent));
+    assert!(all("cgroup_change", "    CgroupAction: frozen\n    TargetCgroup|endswith: /sub\n", &froze(true)));
+    assert!(all("process_tampering", "    OldName: bash\n    NewName: sshd\n    EventKind: thread_name\n", &renamed()));
+    let sshd = moved(b"sshd\0-D\0");
+    assert!(all("process_tampering", "    NewCommandLine: sshd -D\n    EventKind: argv\n", &sshd));
+    assert!(!all("process_tampering", "    NewName: sshd\n", &sshd));
+    for (number, abi) in [(470, "x86_64"), (0x4000_01d6, "x32")] {
+        let fields = format!("    SyscallNumber: {number}\n    SyscallAbi: {abi}\n    Outcome: ENOSYS\n");
+        assert!(all("unknown_syscall", &fields, &unknown_call(number)), "{fields}");
+    }
+    let mut compat = unknown_call(470);
+    compat.event.flags = flags::COMPAT;
+    assert!(all("unknown_syscall", "    SyscallAbi: i386\n", &compat));
 }
 
 #[test]

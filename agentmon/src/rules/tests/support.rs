@@ -1,8 +1,9 @@
 //! Operations for tests: one line each, with what a rule could ask for and nothing else.
 
 use crate::event::{
-    Address, AgentId, Cgroup, CgroupId, Change, Delivery, Detail, Event, Exec, FileId, Identity, Kind, NetworkChange, Open, Outcome, Path,
-    PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, Unlink, Uring, flags,
+    Address, AgentId, Argv, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, FileId, Flow, Identity,
+    Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName, UnknownCall,
+    Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -205,6 +206,34 @@ pub fn identity(uid: u32, euid: u32) -> Case {
 pub fn leave() -> Case {
     let cgroup = Cgroup { to: CgroupId(1), path: text(b"/user.slice"), mover_tgid: 4242, born: false };
     case("cgroup_leave", Detail::CgroupLeave(cgroup))
+}
+
+/// The process, or a stranger, froze a cgroup of the agent's.
+pub fn froze(by_member: bool) -> Case {
+    let state = CgroupState { cgroup: CgroupId(1), path: text(b"/agent/sub"), action: CgroupAction::Frozen, by_member };
+    case("cgroup_freeze", Detail::CgroupState(state))
+}
+
+/// A thread named itself `sshd`.
+pub fn renamed() -> Case {
+    let name = |name: &[u8; 4]| std::array::from_fn(|at| name.get(at).copied().unwrap_or(0));
+    case("prctl", Detail::ThreadName(ThreadName::new(4242, name(b"bash"), name(b"sshd"))))
+}
+
+/// The arguments that others see were moved.
+pub fn moved(argv: &'static [u8]) -> Case {
+    case("prctl", Detail::Argv(Argv { option: 9, argv: text(argv) }))
+}
+
+/// A call of an unknown number, which failed.
+pub fn unknown_call(number: u32) -> Case {
+    case("unknown_syscall", Detail::UnknownCall(UnknownCall { number })).outcome(-38)
+}
+
+/// A connection to this peer is closed.
+pub fn flow(peer: &str, bytes_out: u64) -> Case {
+    let flow = Flow { peer: peer.parse().unwrap(), local: "10.0.0.9:50000".parse().unwrap(), inbound: false, bytes_in: 7, bytes_out };
+    case("flow", Detail::Flow(flow))
 }
 
 /// A signal to this process.

@@ -11,9 +11,12 @@ mod criticals;
 mod exec;
 mod files;
 mod flips;
+mod flows;
+mod groups;
 mod hostile;
 mod identity;
 mod mounts;
+mod names;
 mod netlink;
 mod network;
 mod numbers;
@@ -27,6 +30,7 @@ mod sockets;
 mod sys;
 mod system;
 mod truth;
+mod unknown;
 mod unlinks;
 mod unreadable;
 mod unruly;
@@ -109,6 +113,12 @@ fn main() -> ExitCode {
         "signals-from" => signals::harmless(number(0) as i64),
         "uring" => uring::all(dir, false),
         "uring-sqpoll" => uring::all(dir, true),
+        "cgroups" => groups::all(text(0), text(1)),
+        "thread-names" => names::threads(),
+        "arguments" => names::arguments(),
+        "unknown-calls" => unknown::all(),
+        "unknown-flood" => unknown::flood(number(0)),
+        "flows" => flows::all(),
         "zombie" => scope::zombie(),
         "chain" => unruly::chain(dir, text(1)),
         "take-foreground" => unruly::take_foreground(dir),

@@ -1,0 +1,101 @@
+//! TCP connections of members, from connect or accept to their end: how much went through.
+//!
+//! Not for: UDP, which has no end; connections made by TCP fast open or an io_uring; what goes through.
+
+use crate::errors::{ProbeError, finish};
+use crate::kernel::{load, offset, read};
+use crate::maps::{AM_FLOWS, Attached};
+use crate::record::Record;
+use crate::scope;
+use agentmon_common::offsets::ABSENT;
+use agentmon_common::record::{FlowFixed, NO_SYSCALL, SocketFixed, kind};
+use agentmon_common::stats::probe;
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+/// `TCP_CLOSE` (`include/net/tcp_states.h`).
+const TCP_CLOSE: u8 = 7;
+const IPPROTO_TCP: u32 = 6;
+/// `-EINPROGRESS`.
+const IN_PROGRESS: i64 = -115;
+/// Bit of `SOCK_DONE` in `sk_flags` (`include/net/sock.h`): the peer's FIN was received, which counts as a byte.
+const SOCK_DONE: u64 = 1 << 1;
+
+/// Remembers whose a connection is that was made or accepted just now: the start of its record, which lies in a map already,
+/// because am_sys_exit has no room left on its stack.
+#[inline(always)]
+pub fn remember(record: &mut Record, sock: *const u8, kind: u16) {
+    let ret = record.header().ret;
+    let lives = match kind {
+        kind::CONNECT => ret == 0 || ret == IN_PROGRESS,
+        kind::ACCEPT => ret >= 0,
+        _ => false,
+    };
+    if !lives
+        || scope::is_off(record.header().agent, 1 << kind::FLOW)
+        || record.fixed::<SocketFixed>().protocol != IPPROTO_TCP
+        || offset!(sock_state) == ABSENT as usize
+    {
+        return;
+    }
+    // SAFETY: header and fixed part of a socket's record stand one behind the other at its start, as in `Attached`.
+    let attached = unsafe { &*record.base().cast::<Attached>() };
+    let key = sock as u64;
+    // By reference, because a copy would stand on the stack. An LRU map always has room.
+    let _ = AM_FLOWS.insert(key, attached, 0);
+    // Refused or reset meanwhile: that end was not seen, and no other will be.
+    if !matches!(read::<u8>(sock, offset!(sock_state)), Ok(state) if state != TCP_CLOSE) {
+        let _ = AM_FLOWS.remove(key);
+    }
+}
+
+/// A socket's state changes: runs in whatever the kernel was about, most often an interrupt.
+///
+/// Prototype: `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`,
+/// include/trace/events/sock.h. Runs before the state stands, when the local port is given back already.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn am_sock_state(ctx: BtfTracePointContext) -> i32 {
+    finish(&ctx, probe::SOCK_STATE, changed(ctx.arg(0), ctx.arg(2)))
+}
+
+#[inline(always)]
+fn changed(sock: *const u8, state: i32) -> Result<(), ProbeError> {
+    if state != i32::from(TCP_CLOSE) {
+        return Ok(());
+    }
+    let key = sock as u64;
+    let Some(attached) = AM_FLOWS.get_ptr(key) else { return Ok(()) };
+    // SAFETY: a map value; only the owner's connect or accept writes it, before the socket can come here.
+    let result = closed(sock, unsafe { &*attached });
+    let _ = AM_FLOWS.remove(key);
+    result
+}
+
+#[inline(always)]
+fn closed(sock: *const u8, attached: &Attached) -> Result<(), ProbeError> {
+    let (owner, ends) = (&attached.header, &attached.socket);
+    // Nobody asks for an agent that is no longer watched; and the address may be another socket's by now.
+    if scope::agent_of_cgroup(owner.cgroup_id) != owner.agent || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
+        return Ok(());
+    }
+    let mut record = Record::of_current::<FlowFixed>(owner.agent, kind::FLOW, 0)?;
+    let header = record.header();
+    header.start_ns = owner.start_ns;
+    header.cgroup_id = owner.cgroup_id;
+    (header.tgid, header.tid, header.ppid) = (owner.tgid, owner.tid, owner.ppid);
+    (header.uid, header.euid) = (owner.uid, owner.euid);
+    header.comm = owner.comm;
+    header.syscall = NO_SYSCALL;
+    let sent: u64 = read(sock, offset!(tcp_bytes_sent))?;
+    let again: u64 = read(sock, offset!(tcp_bytes_retrans))?;
+    let received: u64 = read(sock, offset!(tcp_bytes_received))?;
+    let fin = u64::from(read::<u64>(sock, offset!(sock_flags))? & SOCK_DONE != 0);
+    let fixed = record.fixed::<FlowFixed>();
+    fixed.bytes_in = received.saturating_sub(fin);
+    fixed.bytes_out = sent.saturating_sub(again);
+    fixed.peer_addr = ends.peer_addr;
+    fixed.local_addr = ends.local_addr;
+    (fixed.peer_port, fixed.local_port) = (ends.peer_port, ends.local_port);
+    fixed.family = ends.family;
+    fixed.inbound = u16::from(owner.kind == kind::ACCEPT);
+    record.submit()
+}
