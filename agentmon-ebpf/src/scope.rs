@@ -143,10 +143,20 @@ fn attach(destination: *const u8, path: *const u8, task: Task) -> Result<(), Pro
     }
     let mover = Task::current().tgid()?;
     if from == 0 {
-        set_agent(tgid, to)?;
+        // The monitor and its guard stay nobody's, whoever moves them: what an agent's kill and freeze reach is its members.
+        if mover == tgid || !is_monitors(task, tgid)? {
+            set_agent(tgid, to)?;
+        }
         return report(kind::CGROUP_JOIN, task, to, id, mover, path);
     }
     report(kind::CGROUP_LEAVE, task, from, id, mover, path)
+}
+
+/// Whether a process is the monitor or a child of it.
+#[inline(always)]
+pub fn is_monitors(task: Task, tgid: u32) -> Result<bool, ProbeError> {
+    let monitor = AM_MONITOR.get(0).copied().unwrap_or(0);
+    Ok(monitor != 0 && (tgid == monitor || task.real_parent()?.tgid()? == monitor))
 }
 
 /// Reports a move. `path` is null for a process that was born in another cgroup than its creator.

@@ -101,11 +101,7 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
 /// Whether a process is the monitor or a child of it that is no agent's: the guard that kills an agent when the monitor dies.
 #[inline(always)]
 fn is_monitors(target: Task, tgid: u32, agent: u32) -> Result<bool, ProbeError> {
-    let monitor = AM_MONITOR.get(0).copied().unwrap_or(0);
-    if monitor == 0 || agent != 0 {
-        return Ok(monitor != 0 && tgid == monitor);
-    }
-    Ok(tgid == monitor || target.real_parent()?.tgid()? == monitor)
+    Ok(agent == 0 && scope::is_monitors(target, tgid)?)
 }
 
 #[inline(always)]

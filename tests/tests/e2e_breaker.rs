@@ -4,6 +4,7 @@ use agentmon_tests::cgroup::fresh;
 use agentmon_tests::e2e::binary::order;
 use agentmon_tests::e2e::events::Events;
 use agentmon_tests::e2e::group::{Group, runs};
+use agentmon_tests::e2e::node::{Node, Setup};
 use agentmon_tests::e2e::poll::{stays, until};
 use agentmon_tests::e2e::rule::{CANARY, broken, on_open};
 use agentmon_tests::e2e::session::Session;
@@ -211,4 +212,55 @@ fn a_descendant_that_moved_itself_to_another_cgroup_dies_too() {
     assert_eq!((&kill["unmapped"]["verified"], &kill["actor"]["app_uid"]), (&json!(true), &json!(format!("rule:{CANARY}"))));
     let exits = events.all(&[("/metadata/event_code", json!("exit")), ("/process/pid", json!(pid)), ("/unmapped/signal", json!(9))]);
     assert_eq!(exits.len(), 1, "its death by SIGKILL is in the log");
+}
+
+/// Moves the monitor and its guard into the agent's cgroup, and waits until they are out again.
+const TAKE_MONITOR: &str = "own=$(sed -n s/^0:://p /proc/self/cgroup)
+    for pid in $PPID $(cat /proc/$PPID/task/*/children); do
+        [ $pid = $$ ] && continue
+        echo $pid > \"$2$own/cgroup.procs\" || exit 9
+    done
+    until ! grep -qx $PPID \"$2$own/cgroup.procs\"; do :; done
+    echo \"$PPID\" > \"$1/taken\"";
+
+#[test]
+fn an_agent_cannot_have_the_monitor_frozen_or_killed_with_itself() {
+    let mount = agentmon_tests::cgroup::v2_mount();
+    for (action, code) in [("freeze", 143), ("kill", 137)] {
+        let place = with_canary();
+        let rule = on_open(place.path(), "canary", action);
+        let script = format!("{TAKE_MONITOR}; {REACH_FOR_CANARY}");
+        // None of our own rules: they would freeze the agent for writing to a cgroup's file.
+        let options = ["--no-builtin-rules", "--rules", text(&rule)];
+        let session = Session::script(&options, &script, &[text(place.path()), text(&mount)]);
+        if action == "freeze" {
+            until("the freeze is told", || session.stderr().contains("freeze of "));
+            session.signal(rustix::process::Signal::TERM);
+        }
+        let ended = session.end();
+        assert!(place.path().join("taken").exists(), "the monitor was not moved: {}", ended.stderr);
+        assert_eq!(ended.code(), code, "{}", ended.stderr);
+        assert!(ended.stderr.contains("moved this monitor") && ended.stderr.contains("lost  0"), "{}", ended.stderr);
+        let events = ended.events();
+        let breaker = events
+            .one(&[("/metadata/event_code", json!(format!("breaker.{action}"))), ("/actor/app_uid", json!(format!("rule:{CANARY}")))]);
+        assert_eq!(breaker["unmapped"]["verified"], true, "{breaker}");
+    }
+}
+
+#[test]
+fn a_kill_by_hand_of_nothing_lends_its_name_to_nobody() {
+    let group = Group::new("nothing");
+    let node = Node::watching(&Setup::of(&fresh("nothing"), &group), &group);
+    let said = order(&["kill", text(group.path())]).stdout;
+    assert!(said.contains("nothing to kill"), "{said}");
+    let mut sleepers = [(), ()].map(|()| group.shell("exec sleep 300", &[]).spawn().expect("a shell"));
+    until("they are in the cgroup", || group.pids().len() == 2);
+    sleepers[0].kill().expect("it runs");
+    sleepers[0].wait().expect("a child");
+    let log = node.log_until_now(&group);
+    assert!(runs(sleepers[1].id()), "the other one was killed too");
+    assert!(log.all(&[("/metadata/event_code", json!("breaker.kill"))]).is_empty());
+    sleepers[1].kill().expect("it runs");
+    sleepers[1].wait().expect("a child");
 }

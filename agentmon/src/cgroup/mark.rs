@@ -22,6 +22,8 @@ pub struct Mark {
 pub struct KillMark {
     /// User id of who killed.
     pub uid: u32,
+    /// Process id of the `agentmon kill`, which sends the signals.
+    pub pid: u32,
     /// When, boot time in nanoseconds.
     pub boot_ns: u64,
 }
@@ -61,7 +63,7 @@ impl Cgroup {
     /// # Errors
     /// [`CgroupError::Io`], for example without CAP_SYS_ADMIN.
     pub fn set_kill_mark(&self, mark: KillMark) -> Result<(), CgroupError> {
-        let value = format!("{} {}", mark.uid, mark.boot_ns);
+        let value = format!("{} {} {}", mark.uid, mark.pid, mark.boot_ns);
         let set = fsetxattr(&self.fd, KILL_NAME, value.as_bytes(), XattrFlags::empty());
         set.map_err(|source| CgroupError::io("mark", &self.path, source))
     }
@@ -73,8 +75,9 @@ impl Cgroup {
         let length = fgetxattr(&self.fd, KILL_NAME, &mut value).ok()?;
         // A cgroup that is gone keeps it, and nobody will read it again.
         let _ = fremovexattr(&self.fd, KILL_NAME);
-        let (uid, boot_ns) = std::str::from_utf8(value.get(..length)?).ok()?.split_once(' ')?;
-        Some(KillMark { uid: uid.parse().ok()?, boot_ns: boot_ns.parse().ok()? })
+        let mut fields = std::str::from_utf8(value.get(..length)?).ok()?.split(' ');
+        let (uid, pid, boot_ns) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(KillMark { uid: uid.parse().ok()?, pid: pid.parse().ok()?, boot_ns: boot_ns.parse().ok()? })
     }
 
     /// Removes its mark. One that is not there, or a cgroup that is gone, is no error.

@@ -15,7 +15,7 @@ mod walk;
 pub use error::{CgroupError, Shown};
 pub use kill::KillMeans;
 pub use mark::{KillMark, Mark};
-pub use mount::Mount;
+pub use mount::{Mount, v2_path};
 pub(crate) use state::wait_readable;
 pub use state::{EventsFile, Settled};
 pub use walk::{Descend, Walk, WalkLimits};

@@ -3,8 +3,8 @@
 //! Not for: the v1 hierarchies of a hybrid host.
 
 use super::{Cgroup, CgroupError};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// A mount of the v2 hierarchy.
@@ -59,6 +59,16 @@ impl Mount {
         Path::new("/").join(cgroup.path().strip_prefix(self.point()).unwrap_or(cgroup.path()))
     }
 
+    /// The cgroup that this process is in; the top one where that cannot be told or opened (another cgroup namespace).
+    ///
+    /// # Errors
+    /// As [`Cgroup::open`], of the top one.
+    pub fn of_this_process(&self) -> Result<Cgroup, CgroupError> {
+        let text = std::fs::read("/proc/self/cgroup").unwrap_or_default();
+        let own = v2_path(&text).and_then(|path| self.open(path).ok());
+        own.map_or_else(|| self.open(Path::new("/")), Ok)
+    }
+
     /// Opens a cgroup by path: below the mount (`/user.slice/x`) or absolute with the mount point in front.
     ///
     /// # Errors
@@ -71,6 +81,13 @@ impl Mount {
         }
         Cgroup::open(&self.point().join(below))
     }
+}
+
+/// The path below the v2 mount in the text of a `/proc/PID/cgroup`.
+#[must_use]
+pub fn v2_path(text: &[u8]) -> Option<&Path> {
+    let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    Some(Path::new(OsStr::from_bytes(path)))
 }
 
 /// Mount points of type cgroup2, best first.

@@ -5,6 +5,7 @@
 
 use super::canary::CanaryEye;
 use super::escaped;
+use super::home::Home;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
 use super::outputs::{Closed, Outputs};
 use super::recorder::Recorder;
@@ -14,7 +15,7 @@ use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
 use crate::cgroup::{Cgroup, Mount, WalkLimits};
 use crate::clock::{boot_ns, wall_clock};
-use crate::event::{AgentId, CgroupId, Detail, Event, Kinds, decode};
+use crate::event::{AgentId, CgroupId, Detail, Event, Kind, Kinds, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
 use crate::process::{Operation, ProcessTable};
 use crate::response::escapee::Outsider;
@@ -26,6 +27,7 @@ use crate::sensor::stats::KernelStats;
 use crate::view::{Losses, Summary};
 use anyhow::Context;
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -69,6 +71,9 @@ pub struct Engine {
     tally: Tally,
     canary: CanaryEye,
     matches: Vec<Match>,
+    /// Agents whose kill could not be proved, and the boot time when that was told.
+    unproved: HashMap<AgentId, u64>,
+    home: Home,
     /// Boot time of the last event.
     last_event_ns: u64,
     next_tick: Instant,
@@ -82,10 +87,12 @@ impl Engine {
         let outputs = Outputs::open(settings.log, settings.screen, settings.summary, settings.mode, &host, wall_clock())?;
         let verdicts = Verdicts::new(settings.mode, mailbox, sensor.members())?;
         let recorder = Recorder::new(settings.metrics, settings.health, &settings.rules);
+        let mount = Mount::find()?;
+        let home = Home::find(&mount)?;
         Ok(Self {
             sensor,
             messages,
-            mount: Mount::find()?,
+            mount,
             register: Register::new(),
             table: ProcessTable::new(),
             rules: rules::Engine::new(settings.rules),
@@ -95,6 +102,8 @@ impl Engine {
             tally: Tally::default(),
             canary: CanaryEye::default(),
             matches: Vec::new(),
+            unproved: HashMap::new(),
+            home,
             last_event_ns: 0,
             next_tick: Instant::now(),
             finishing: None,
@@ -167,6 +176,7 @@ impl Engine {
             return;
         }
         self.tally.received(event.kind());
+        self.home.guard(event);
         self.table.apply(event);
         self.revive(event);
         let (Some(entry), Some(process)) = (self.register.get(event.agent), self.table.get(event.process)) else {
@@ -187,19 +197,24 @@ impl Engine {
         } else {
             self.outputs.operation(&op, &[]);
         }
+        if event.kind() != Kind::Exit && self.unproved.get(&event.agent).is_some_and(|told_ns| event.timestamp_ns > *told_ns) {
+            self.unproved.remove(&event.agent);
+            self.order(event.agent, Command::Kill, &Orderer::Unproved);
+        }
         if let Detail::Signal(signal) = &event.detail
             && signal.is_kill_from_outside()
         {
-            self.killed_by_hand(event);
+            self.killed_by_hand(event, signal.other.tgid);
         }
     }
 
     /// A kill that may be one by hand (`agentmon kill`): the same is ordered here, so that what is outside the cgroups is
     /// killed too, and that it is verified and told like any other.
-    fn killed_by_hand(&mut self, event: &Event) {
+    fn killed_by_hand(&mut self, event: &Event, sender: u32) {
         let Some(entry) = self.register.get(event.agent).filter(|entry| entry.state != State::Killed) else { return };
         let Some(mark) = entry.cgroups.roots().iter().find_map(Cgroup::take_kill_mark) else { return };
-        if event.timestamp_ns.checked_sub(mark.boot_ns).is_none_or(|age_ns| age_ns >= BY_HAND_NS) {
+        let is_recent = event.timestamp_ns.checked_sub(mark.boot_ns).is_some_and(|age_ns| age_ns < BY_HAND_NS);
+        if mark.pid != sender || !is_recent {
             return;
         }
         let by = Orderer::Operator { uid: mark.uid, reason: "by hand".to_owned() };
@@ -275,12 +290,13 @@ impl Engine {
         }
     }
 
-    /// Tells what became of an order. A kill that is not proved is not done: the next match strikes again.
+    /// Tells what became of an order. A kill that is not proved is not done: the agent's next event strikes again.
     fn report(&mut self, report: &BreakerReport) {
         self.verdicts.report(report, &self.register, &mut self.outputs, &self.recorder);
         if report.command == Command::Kill && !report.is_verified() {
             self.verdicts.forget(report.agent);
             self.register.set_state(report.agent, State::Running, SystemTime::now());
+            self.unproved.insert(report.agent, boot_ns());
         }
     }
 

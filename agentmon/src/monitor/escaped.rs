@@ -5,15 +5,13 @@
 //! killing them (`crate::response::escapee`).
 
 use crate::agents::AgentCgroups;
-use crate::cgroup::Mount;
+use crate::cgroup::{Mount, v2_path};
 use crate::event::AgentId;
 use crate::response::Relist;
 use crate::response::escapee::{Escapee, EscapeeError, Outsider, proc_file};
 use crate::sensor::{Members, SensorError};
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Steps of a chase.
 const CHASE_MAX: usize = 1_000;
@@ -131,8 +129,7 @@ enum Look {
 /// Whether a process is in none of these cgroups; `None` when it is gone.
 fn is_outside(pid: u32, roots: &[PathBuf]) -> Result<Option<bool>, EscapeeError> {
     let Some(text) = proc_file(pid, "cgroup")? else { return Ok(None) };
-    let Some(path) = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"0::")) else { return Ok(None) };
-    let path = Path::new(OsStr::from_bytes(path));
+    let Some(path) = v2_path(&text) else { return Ok(None) };
     Ok(Some(!roots.iter().any(|root| path.starts_with(root))))
 }
 

@@ -41,6 +41,8 @@ pub enum Orderer {
     },
     /// The end of the agent's session: nothing of it may stay behind.
     SessionEnd,
+    /// The monitor itself: the agent acts after a kill that could not be proved.
+    Unproved,
 }
 
 impl Orderer {
@@ -50,6 +52,7 @@ impl Orderer {
         match self {
             Self::Operator { uid, .. } => format!("operator:{uid}"),
             Self::SessionEnd => "session-end".to_owned(),
+            Self::Unproved => "unproved-kill".to_owned(),
         }
     }
 
@@ -59,6 +62,7 @@ impl Orderer {
         match self {
             Self::Operator { reason, .. } => reason,
             Self::SessionEnd => "the session is over",
+            Self::Unproved => "it acts after a kill that could not be proved",
         }
     }
 
@@ -68,6 +72,7 @@ impl Orderer {
         match self {
             Self::Operator { .. } => Trigger::Operator,
             Self::SessionEnd => Trigger::SessionEnd,
+            Self::Unproved => Trigger::Rule,
         }
     }
 }

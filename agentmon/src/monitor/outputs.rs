@@ -11,6 +11,7 @@ use crate::log::{
     StateView, WriterConfig,
 };
 use crate::process::Operation;
+use crate::response::Command;
 use crate::rules::{Action, Match};
 use crate::view::{Compact, Summary};
 use anyhow::Context;
@@ -115,8 +116,9 @@ impl Outputs {
         if let Some(json) = &mut self.json {
             json.write(|format, out| format.breaker(breaker, out));
         }
-        if let Some((compact, out)) = &mut self.compact {
-            compact.breaker(breaker, out);
+        match &mut self.compact {
+            Some((compact, out)) => compact.breaker(breaker, out),
+            None => warn(breaker),
         }
         if let Some(summary) = &mut self.summary {
             summary.breaker(breaker);
@@ -241,6 +243,16 @@ fn finding(format: &mut Format, op: &Operation<'_>, rule: &MatchView<'_>, event:
         related: &[event],
     };
     format.finding(&view, out);
+}
+
+/// Says what the breaker did where no compact lines do: whoever waits for a frozen agent must know what it waits for.
+fn warn(breaker: &BreakerView<'_>) {
+    let agent = breaker.agent;
+    let then = match breaker.action {
+        Command::Freeze => format!(": agentmon thaw {0}, or agentmon kill {0}", agent.session),
+        Command::Thaw | Command::Kill => String::new(),
+    };
+    tracing::warn!("{} of {}/{} by {}: {}{then}", breaker.action.name(), agent.name, agent.session, breaker.by, breaker.reason);
 }
 
 /// A match as lines show it.

@@ -144,14 +144,25 @@ pub fn apply(agents: &[MarkedAgent], command: Command) -> Vec<BreakerReport> {
     let strike = |agent: &MarkedAgent| {
         if command == Command::Kill {
             // Without it the monitor shows the signals, and not whose they are: no reason not to kill.
-            let _ = agent.cgroup().set_kill_mark(KillMark { uid: rustix::process::getuid().as_raw(), boot_ns: boot_ns() });
+            let _ = agent.cgroup().set_kill_mark(KillMark {
+                uid: rustix::process::getuid().as_raw(),
+                pid: std::process::id(),
+                boot_ns: boot_ns(),
+            });
         }
         let strike = Strike::write(&agent.cgroups, command, decided);
         let order = Order { agent: AgentId(0), cgroups: &agent.cgroups, command, decided, escaped: Vec::new(), relist: None };
         Job::new(0, order, strike)
     };
     let struck: Vec<Job> = agents.iter().map(strike).collect();
-    struck.into_iter().map(Job::finish).collect()
+    let reports: Vec<BreakerReport> = struck.into_iter().map(Job::finish).collect();
+    for (agent, report) in agents.iter().zip(&reports) {
+        // Nobody was there to be killed: a note that stays would give somebody else's signal this one's name.
+        if command == Command::Kill && report.tasks == 0 {
+            let _ = agent.cgroup().take_kill_mark();
+        }
+    }
+    reports
 }
 
 fn mark_of_name(cgroup: &Cgroup, slice: &Path) -> Option<Mark> {
