@@ -86,14 +86,14 @@ impl Record {
     /// The header.
     #[inline(always)]
     pub fn header(&mut self) -> &mut Header {
-        // SAFETY: written by `new`, at the start of the scratch.
+        // SAFETY: written by `claim`, at the start of the scratch.
         unsafe { &mut *self.base().cast() }
     }
 
-    /// The fixed part; `F` must be the type given to `new`.
+    /// The fixed part; `F` must be the type given to `claim`.
     #[inline(always)]
     pub fn fixed<F: Copy>(&mut self) -> &mut F {
-        // SAFETY: written by `new` behind the header; every …Fixed is plain integers, aligned to 8 or less.
+        // SAFETY: written by `claim` behind the header; every …Fixed is plain integers, aligned to 8 or less.
         unsafe { &mut *self.base().add(size_of::<Header>()).cast() }
     }
 

@@ -143,8 +143,8 @@ fn attach(destination: *const u8, path: *const u8, task: Task) -> Result<(), Pro
     }
     let mover = Task::current().tgid()?;
     if from == 0 {
-        // The monitor and its guard stay nobody's, whoever moves them: what an agent's kill and freeze reach is its members.
-        if mover == tgid || !is_monitors(task, tgid)? {
+        // The monitor and its guard stay nobody's, whoever else moves them.
+        if mover == tgid || mover == monitor() || !is_monitors(task, tgid)? {
             set_agent(tgid, to)?;
         }
         return report(kind::CGROUP_JOIN, task, to, id, mover, path);
@@ -152,10 +152,16 @@ fn attach(destination: *const u8, path: *const u8, task: Task) -> Result<(), Pro
     report(kind::CGROUP_LEAVE, task, from, id, mover, path)
 }
 
+/// Process id of the monitor; 0 before it has watched anything.
+#[inline(always)]
+pub fn monitor() -> u32 {
+    AM_MONITOR.get(0).copied().unwrap_or(0)
+}
+
 /// Whether a process is the monitor or a child of it.
 #[inline(always)]
 pub fn is_monitors(task: Task, tgid: u32) -> Result<bool, ProbeError> {
-    let monitor = AM_MONITOR.get(0).copied().unwrap_or(0);
+    let monitor = monitor();
     Ok(monitor != 0 && (tgid == monitor || task.real_parent()?.tgid()? == monitor))
 }
 

@@ -5,7 +5,6 @@
 
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task, offset, read};
-use crate::maps::AM_MONITOR;
 use crate::record::Record;
 use crate::scope;
 use agentmon_common::record::{NO_SYSCALL, SignalFixed, flags, kind, signal_bits};
@@ -112,7 +111,7 @@ fn bits(sent: &Sent, received: bool, to_monitor: bool, from: u32) -> u32 {
     }
     if received {
         bits |= signal_bits::RECEIVED;
-        if from == AM_MONITOR.get(0).copied().unwrap_or(0) {
+        if from == scope::monitor() {
             bits |= signal_bits::FROM_MONITOR;
         }
     }

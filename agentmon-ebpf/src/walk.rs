@@ -98,9 +98,9 @@ extern "C" fn am_walk(mut scratch: *mut Scratch) -> u64 {
 
 /// One step: over a mount point, or one name. Returns 1 to end the loop.
 extern "C" fn step(_index: u32, context: *mut c_void) -> i64 {
-    // SAFETY: bpf_loop hands back the pointer that `path` gave it, to a pointer to its scratch.
+    // SAFETY: bpf_loop hands back the pointer that `am_walk` gave it, to a pointer to its scratch.
     let scratch = unsafe { *context.cast::<*mut Scratch>() };
-    // SAFETY: as in `path`, which does not touch the scratch meanwhile.
+    // SAFETY: as in `am_walk`, which does not touch the scratch meanwhile.
     let walk = unsafe { &mut (*scratch).walk };
     let result = if walk.dentry == walk.mount_root { cross_mount(walk) } else { take_name(walk, scratch.cast()) };
     match result {

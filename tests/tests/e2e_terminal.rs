@@ -2,7 +2,10 @@
 
 use agentmon_tests::e2e::terminal::Terminal;
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 
@@ -48,19 +51,53 @@ fn with_colours_every_escape_sequence_is_one_of_ours() {
     }
 }
 
-#[test]
-fn control_c_at_the_keyboard_ends_agent_and_session() {
+/// Presses a key that sends a signal which the agent ignores; gives the exit code.
+fn after_key(key: u8) -> i32 {
     let place = tempfile::tempdir().expect("a directory");
-    let script = "trap '' INT; echo $$ > \"$1/pid\"; while :; do sleep 0.05; done";
+    let script = "trap '' INT QUIT; echo $$ > \"$1/pid\"; while :; do sleep 0.05; done";
     let args = ["--", "/bin/sh", "-c", script, "script"].map(OsStr::new);
     let mut terminal = Terminal::run(&[&args[..], &[place.path().as_os_str()]].concat(), Some("1"));
     agentmon_tests::e2e::poll::until("the agent runs", || std::fs::read(place.path().join("pid")).is_ok_and(|pid| pid.ends_with(b"\n")));
-    terminal.press(b"\x03");
+    terminal.press(&[key]);
     let (code, screen) = terminal.end();
-    assert_eq!(code, 130, "{}", String::from_utf8_lossy(&screen));
-    assert!(String::from_utf8_lossy(&screen).contains("summary"), "{}", screen.escape_ascii());
+    assert!(String::from_utf8_lossy(&screen).contains("summary"), "{code}: {}", screen.escape_ascii());
     let pid = std::fs::read_to_string(place.path().join("pid")).expect("a file").trim().parse().expect("a pid");
     assert!(!agentmon_tests::e2e::group::runs(pid), "the agent lives");
+    code
+}
+
+#[test]
+fn control_c_at_the_keyboard_ends_agent_and_session() {
+    assert_eq!(after_key(0x03), 130);
+}
+
+#[test]
+fn control_backslash_at_the_keyboard_ends_agent_and_session() {
+    assert_eq!(after_key(0x1c), 131);
+}
+
+#[test]
+fn an_agent_of_another_user_cannot_type_into_the_terminal() {
+    let place = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(place.path(), Permissions::from_mode(0o777)).expect("permissions");
+    // Where the tests were built, another user may have no way to.
+    let program = place.path().join("stimulus");
+    std::fs::copy(STIMULUS, &program).expect("a copy");
+    let text = |path: &Path| path.to_str().expect("a name").to_owned();
+    let (program, directory) = (text(&program), text(place.path()));
+    let command = ["--name", "e2e-typist", "--user", "nobody", "--", &program, "type-into-terminal", &directory];
+    let mut terminal = Terminal::job_of_a_reader(&command);
+    terminal.shows("ready");
+    terminal.press(b"typed by a person\n");
+    let (code, screen) = terminal.end();
+    let screen = String::from_utf8_lossy(&screen);
+    let answers = std::fs::read_to_string(place.path().join("answers")).unwrap_or_else(|error| panic!("{error}: {screen}"));
+    let switched_off = std::fs::read("/proc/sys/dev/tty/legacy_tiocsti").is_ok_and(|switch| switch == b"0\n");
+    // EIO for everybody without the capability; or EPERM, and no controlling terminal to open (ENXIO).
+    assert_eq!(answers, if switched_off { "-5 -1 0" } else { "-1 -1 -6" }, "{screen}");
+    assert_eq!(screen.contains("no job control: "), !switched_off, "{screen}");
+    assert!(screen.contains("<typed by a person>") && !screen.contains("typed by the agent"), "{screen}");
+    assert_eq!(code, 0, "{screen}");
 }
 
 /// A person's shell runs it as a job; the agent turns the terminal's job control against it.

@@ -2,14 +2,15 @@
 //!
 //! The child moves itself into the cgroup between fork and exec, so the very first instruction of COMMAND already runs
 //! inside; before that only this file's code ran. It keeps the terminal and the foreground process group, since agents
-//! are interactive programs: Ctrl-C therefore reaches agentmon as well, which has to handle it. Not for: watching the
-//! cgroup (tell the sensor before [`Prepared::start`]) and not for judging.
+//! are interactive programs: Ctrl-C therefore reaches agentmon as well, which has to handle it. Only a command of another
+//! user, which could type into the terminal (`terminal`), gets a session without one. Not for: watching the cgroup (tell
+//! the sensor before [`Prepared::start`]) and not for judging.
 
 use super::command::{self, CommandError};
 use super::lifeline::Lifeline;
 use super::session::{NameError, cgroup_name, check_name, new_session};
 use super::user::{Identity, UserError};
-use super::{AgentCgroups, SLICE};
+use super::{AgentCgroups, SLICE, terminal};
 use crate::cgroup::{Cgroup, CgroupError, Mount};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
@@ -69,7 +70,7 @@ impl LaunchError {
             Self::Cgroup(error) => error.hint(),
             Self::User(error) => error.hint(),
             Self::Child { source: Errno::AGAIN | Errno::NOMEM, .. } => Some("the host is out of processes or memory"),
-            Self::Child { step, source: Errno::PERM, .. } if STEPS[2..].contains(step) => Some("--user needs CAP_SETGID and CAP_SETUID"),
+            Self::Child { step, source: Errno::PERM, .. } if STEPS[3..].contains(step) => Some("--user needs CAP_SETGID and CAP_SETUID"),
             Self::Name(_) | Self::Child { .. } => None,
         }
     }
@@ -85,6 +86,7 @@ pub struct Prepared {
     command: OsString,
     args: Vec<OsString>,
     identity: Option<Identity>,
+    own_session: bool,
     started: bool,
 }
 
@@ -113,7 +115,9 @@ pub fn prepare(mount: &Mount, name: &str, command: &OsStr, args: &[OsString], id
         tracing::warn!("{}: somebody keeps it locked", cgroup.shown());
     }
     let (name, command, args) = (name.to_owned(), command.to_owned(), args.to_vec());
-    Ok(Prepared { cgroups: cgroup.into(), name, session, program, command, args, identity, started: false })
+    // Root needs no controlling terminal to type into it.
+    let own_session = identity.as_ref().is_some_and(|identity| identity.uid != 0) && terminal::can_be_typed_into();
+    Ok(Prepared { cgroups: cgroup.into(), name, session, program, command, args, identity, own_session, started: false })
 }
 
 impl Prepared {
@@ -135,6 +139,13 @@ impl Prepared {
         &self.session
     }
 
+    /// Whether the command begins a session of its own, without a controlling terminal, and so without job control: it
+    /// runs as another user and could type into this one's terminal.
+    #[must_use]
+    pub const fn has_own_session(&self) -> bool {
+        self.own_session
+    }
+
     /// Starts the command with this standard output. It gets descriptors 0, 1 and 2 and nothing else that agentmon holds, an empty signal mask
     /// and default dispositions (an ignored SIGHUP stays ignored: that is what `nohup` is for). With an identity, `HOME`,
     /// `USER` and `LOGNAME` are that user's.
@@ -152,11 +163,11 @@ impl Prepared {
             command.env("HOME", &identity.home).env("USER", &identity.name).env("LOGNAME", &identity.name);
         }
         let identity = self.identity.clone();
-        let numbers = (procs.as_raw_fd(), report.as_raw_fd());
+        let (numbers, own_session) = ((procs.as_raw_fd(), report.as_raw_fd()), self.own_session);
         // SAFETY: the closure runs between fork and exec and only makes system calls on numbers that stay open in this
         // process until spawn has returned; it allocates nothing and takes no lock.
         unsafe {
-            command.pre_exec(move || enter(numbers.0, numbers.1, identity.as_ref()));
+            command.pre_exec(move || enter(numbers.0, numbers.1, own_session, identity.as_ref()));
         }
         let spawned = command.spawn();
         drop((procs, report));
@@ -219,11 +230,17 @@ impl Launched {
     }
 }
 
-const STEPS: [&str; 5] =
-    ["start a process", "enter the agent's cgroup", "set the supplementary groups", "set the group id", "set the user id"];
+const STEPS: [&str; 6] = [
+    "start a process",
+    "begin a session",
+    "enter the agent's cgroup",
+    "set the supplementary groups",
+    "set the group id",
+    "set the user id",
+];
 
 /// What the child does before it becomes COMMAND.
-fn enter(procs: i32, report: i32, identity: Option<&Identity>) -> io::Result<()> {
+fn enter(procs: i32, report: i32, own_session: bool, identity: Option<&Identity>) -> io::Result<()> {
     let step = |number: u8, result: libc::c_long| {
         if result >= 0 {
             return Ok(());
@@ -233,18 +250,23 @@ fn enter(procs: i32, report: i32, identity: Option<&Identity>) -> io::Result<()>
         unsafe { libc::write(report, (&raw const number).cast(), 1) };
         Err(error)
     };
+    if own_session {
+        // SAFETY: a system call without arguments. It leaves the controlling terminal behind, and the kernel lets nobody
+        // else type into one; as long as that is some session's, a process without CAP_SYS_ADMIN cannot take it again.
+        step(1, unsafe { libc::setsid() }.into())?;
+    }
     // SAFETY: a write of a constant to a descriptor that is open. "0" stands for the writing process.
-    step(1, unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } as libc::c_long)?;
+    step(2, unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } as libc::c_long)?;
     reset_signals();
     if let Some(Identity { uid, gid, groups, .. }) = identity {
         // The system calls themselves: the C library's functions of these names also signal threads, with locks. The user
         // id comes last, since it takes the right to set the others away, and with it every capability.
         // SAFETY: reads as many numbers as there are, from memory of the parent's copy.
-        step(2, unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+        step(3, unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
         // SAFETY: numbers only.
-        step(3, unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+        step(4, unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
         // SAFETY: numbers only.
-        step(4, unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) })?;
+        step(5, unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) })?;
     }
     // SAFETY: close_range only marks descriptors of this process.
     let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };

@@ -8,6 +8,7 @@ pub mod launch;
 pub mod lifeline;
 pub mod resolve;
 pub mod session;
+pub mod terminal;
 pub mod user;
 
 use crate::cgroup::{Cgroup, CgroupError, Mark};

@@ -35,10 +35,16 @@ impl Target {
         match command {
             Command::Thaw => {}
             Command::Freeze => say::err(format_args!("note: {}", manual::ESCAPE_NOTE)),
-            Command::Kill => say::err(format_args!("note: {}, and kills them now", manual::ESCAPE_NOTE)),
+            Command::Kill if reports.iter().any(has_struck) => say::err(format_args!("note: {}, and kills them now", manual::ESCAPE_NOTE)),
+            Command::Kill => say::err(format_args!("note: {}", manual::ESCAPE_NOTE)),
         }
         Ok(u8::from(failed))
     }
+}
+
+/// Whether processes were killed, or are about to end: the agentmon that watches them sees it and goes on outside.
+const fn has_struck(report: &BreakerReport) -> bool {
+    matches!(report.outcome, Outcome::Done { .. }) && report.tasks > 0
 }
 
 fn outcome(report: &BreakerReport) -> String {

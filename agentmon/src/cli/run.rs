@@ -124,6 +124,9 @@ impl Run {
         let name = if self.demo { "demo-agent" } else { &self.name };
         let identity = self.user.as_deref().map(Identity::find).transpose().map_err(LaunchError::from)?;
         let prepared = launch::prepare(&mount, name, &command, &args, identity)?;
+        if prepared.has_own_session() {
+            say::err("no job control: this kernel would let COMMAND type into your terminal, so it begins a session without one");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let code = runtime.block_on(self.session(&config, set, prepared));
         if let Some(demo) = &demo {
@@ -272,6 +275,7 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -282,6 +286,7 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
+            quit: listen(SignalKind::quit())?,
         })
     }
 
@@ -299,6 +304,7 @@ impl Signals {
                 _ = self.interrupt.recv() => return Ok(Ended::Signal(2)),
                 _ = self.terminate.recv() => return Ok(Ended::Signal(15)),
                 _ = self.hangup.recv() => return Ok(Ended::Signal(1)),
+                _ = self.quit.recv() => return Ok(Ended::Signal(3)),
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }

@@ -124,7 +124,8 @@ impl Summary {
             Detail::UnknownCall(call) => self.calls.add(format!("system call {:#x}", call.number).as_bytes(), failed),
             Detail::Argv(_) => self.calls.add(b"prctl PR_SET_MM", failed),
             Detail::Uring(uring) => self.request(event, uring),
-            Detail::Signal(signal) if signal.other_agent.is_none() => {
+            // What this monitor kills is told under `breaker`, or as left behind.
+            Detail::Signal(signal) if signal.other_agent.is_none() && !signal.from_monitor => {
                 let mut text = String::new();
                 target::signal(&mut text, signal, NAME_WIDTH);
                 self.signals.add(text.as_bytes(), failed);
@@ -289,9 +290,9 @@ fn losses(out: &mut String, paint: Paint, lost: &Losses) {
 #[cfg(test)]
 mod tests {
     use super::{Losses, NAMES_MAX, Summary};
-    use crate::event::{Address, Detail, Kind, Outcome, Unlink};
+    use crate::event::{Address, Detail, Kind, Outcome, SignalName, Unlink};
     use crate::log::Loss;
-    use crate::log::tests::sample::{breaker, connect, every_kind, open, path, rule, sample};
+    use crate::log::tests::sample::{breaker, connect, every_kind, open, path, rule, sample, signal};
 
     #[test]
     fn a_run_is_told_in_a_page() {
@@ -346,6 +347,20 @@ lost  3
         assert_eq!(summary.render(&lost, false), want);
         assert!(summary.render(&lost, true).contains("\x1b["));
         assert!(Summary::new().render(&Losses::default(), false).ends_with("lost  0\n"));
+    }
+
+    #[test]
+    fn signals_of_the_breaker_are_not_told_as_somebody_elses() {
+        let mut summary = Summary::new();
+        for from_monitor in [true, false, true] {
+            let mut detail = signal(SignalName(9), None);
+            if let Detail::Signal(signal) = &mut detail {
+                (signal.received, signal.from_monitor) = (true, from_monitor);
+            }
+            summary.operation(&sample("signal", detail).operation(), &[]);
+        }
+        let text = summary.render(&Losses::default(), false);
+        assert!(text.contains(": 3 signal\n") && text.contains("signalled  1 to or from") && !text.contains("this monitor"), "{text}");
     }
 
     #[test]

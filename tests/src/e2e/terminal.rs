@@ -41,7 +41,20 @@ impl Terminal {
     /// When there is no terminal to be had.
     #[must_use]
     pub fn job(args: &[&str]) -> Self {
-        let mut command: Vec<OsString> = ["/bin/sh", "-mc", "\"$@\"; code=$?; exit $code", "shell"].map(OsString::from).into();
+        Self::shell("\"$@\"; code=$?; exit $code", args)
+    }
+
+    /// The same of a shell that afterwards shows, in `<>`, the next line of its terminal.
+    ///
+    /// # Panics
+    /// When there is no terminal to be had.
+    #[must_use]
+    pub fn job_of_a_reader(args: &[&str]) -> Self {
+        Self::shell("\"$@\"; code=$?; echo ready; read -r line; echo \"<$line>\"; exit $code", args)
+    }
+
+    fn shell(script: &str, args: &[&str]) -> Self {
+        let mut command: Vec<OsString> = ["/bin/sh", "-mc", script, "shell"].map(OsString::from).into();
         command.push(agentmon().get_program().to_owned());
         command.extend(["run", "--no-metrics"].iter().chain(args).map(OsString::from));
         Self::start(&command, Some("1"))
@@ -76,6 +89,18 @@ impl Terminal {
     /// When the terminal is gone.
     pub fn press(&mut self, keys: &[u8]) {
         self.keyboard.write_all(keys).expect("the terminal");
+    }
+
+    /// Waits until a text is on the screen.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn shows(&self, text: &str) {
+        eventually("the screen shows it", || {
+            let screen = self.screen.lock().expect("the screen");
+            let seen = String::from_utf8_lossy(&screen);
+            if seen.contains(text) { Ok(()) } else { Err(format!("{text:?} is not in {seen:?}")) }
+        });
     }
 
     /// Waits for the end; gives the exit code and everything that was on the screen.

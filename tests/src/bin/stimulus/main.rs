@@ -123,6 +123,7 @@ fn main() -> ExitCode {
         "chain" => unruly::chain(dir, text(1)),
         "take-foreground" => unruly::take_foreground(dir),
         "stop-group" => unruly::stop_group(dir),
+        "type-into-terminal" => unruly::type_into_terminal(dir),
         "fill-output" => unruly::fill_output(dir),
         "chatter" => unruly::chatter(dir),
         "programs" => unruly::programs(dir, number(1), number(2)),

@@ -58,6 +58,16 @@ pub fn stop_group(dir: &Path) {
     work(dir);
 }
 
+/// Tries to type a line into its terminal, to make it the controlling one, and to open that; writes down what the kernel
+/// answered.
+pub fn type_into_terminal(dir: &Path) {
+    let typed = b"typed by the agent\n".iter().map(|byte| sys(libc::SYS_ioctl, &[0, libc::TIOCSTI, std::ptr::from_ref(byte) as u64]));
+    let typed = typed.collect::<Vec<_>>().into_iter().min().unwrap_or_default();
+    let taken = sys(libc::SYS_ioctl, &[0, libc::TIOCSCTTY, 0]);
+    let opened = sys(libc::SYS_open, &[at(&c("/dev/tty")), libc::O_RDWR as u64]).min(0);
+    std::fs::write(dir.join("answers"), format!("{typed} {taken} {opened}")).expect("a file");
+}
+
 /// Makes the standard output that it shares non-blocking, fills it, and works on until there is a file `go`.
 pub fn fill_output(dir: &Path) {
     // SAFETY: sets a flag of an open file.
