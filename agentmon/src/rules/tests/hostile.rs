@@ -47,7 +47,8 @@ fn agents_without_end_find_a_bound() {
     for number in 0..2_000 {
         evaluate(&mut engine, &unlink("/home/u/x").agent(number).at_ms(u64::from(number)));
     }
-    assert!(engine.state().groups <= 2 * 256, "{:?}", engine.state());
+    // Five correlations count such a removal.
+    assert!(engine.state().groups <= 5 * 256, "{:?}", engine.state());
 }
 
 #[test]

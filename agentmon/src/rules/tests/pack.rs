@@ -154,6 +154,7 @@ fn examples() -> Vec<(&'static str, Case, Case)> {
         ),
         ("upload-tool", exec("/usr/bin/scp", "scp x.tar host:/tmp/"), exec("/usr/bin/rsync", "rsync -a src/ dst/")),
         ("git-clean", exec("/usr/bin/git", "git clean -fdx"), exec("/usr/bin/git", "git clean -n")),
+        ("git-directory-removed", unlink("/work/repo/.git/HEAD"), unlink("/work/repo/.git/HEAD").by("/usr/bin/git")),
         (
             "recursive-delete-root",
             exec("/usr/bin/rm", "rm -rf /home/u/Documents /home/u/Pictures"),
@@ -203,7 +204,10 @@ fn every_rule_has_an_example() {
     let shown: BTreeSet<&str> = examples().into_iter().map(|(stem, ..)| stem).collect();
     for source in crate::rules::pack::FILES {
         let stem = source.name.trim_start_matches("rules/").trim_end_matches(".yml");
-        assert!(shown.contains(stem) || matches!(stem, "bulk-delete" | "process-kill-outside"), "{stem} has no example");
+        assert!(
+            shown.contains(stem) || matches!(stem, "bulk-delete" | "bulk-delete-any-program" | "process-kill-outside"),
+            "{stem} has no example"
+        );
     }
 }
 
