@@ -174,6 +174,11 @@ fn a_freeze_of_a_rule_is_not_told_as_somebody_elses() {
     let events = ended.events();
     assert_eq!(events.all(&[("/metadata/event_code", json!("breaker.freeze"))]).len(), 1);
     assert_eq!(events.all(&[("/unmapped/state", json!("frozen"))]), [&Value::Null; 0], "by the monitor's own order");
+    // What the monitor and `agentmon thaw`, which are no agent's, did to the cgroup.
+    let done = events.all(&[("/unmapped/by_agent", json!(false))]);
+    let done: Vec<_> = done.iter().map(|event| event["metadata"]["event_code"].as_str().expect("a call")).collect();
+    assert_eq!(done, ["cgroup_freeze", "cgroup_unfreeze"]);
+    assert!(ended.stderr.contains("lost  0"), "{}", ended.stderr);
 }
 
 #[test]

@@ -230,7 +230,8 @@ impl Engine {
 
     /// A killed agent that has a process which is younger than its kill runs again: its unit was restarted.
     fn revive(&mut self, event: &Event) {
-        if matches!(event.detail, Detail::Exit(_)) || !self.verdicts.is_after_kill(event) {
+        // None of these is a sign of life: a stranger may thaw the cgroup, and a connection ends after its process.
+        if matches!(event.detail, Detail::Exit(_) | Detail::CgroupState(_) | Detail::Flow(_)) || !self.verdicts.is_after_kill(event) {
             return;
         }
         if self.register.set_state(event.agent, State::Running, SystemTime::now()) {

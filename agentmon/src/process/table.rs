@@ -86,10 +86,10 @@ impl ProcessTable {
         }
     }
 
-    /// The process with this identity.
+    /// The process with this identity; one that is not kept only until the next such event.
     #[must_use]
     pub fn get(&self, key: ProcessKey) -> Option<&Process> {
-        self.processes.get(&key)
+        self.processes.get(&key).or_else(|| self.stranger.as_ref().filter(|stranger| stranger.key == key))
     }
 
     /// The creator of a process, when it is known.

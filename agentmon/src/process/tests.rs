@@ -113,7 +113,9 @@ fn who_does_something_to_a_cgroup_from_outside_is_not_kept() {
     };
     for tgid in 1..4 {
         assert_eq!(table.apply(&event(key(tgid), frozen(false))).key, key(tgid));
+        assert_eq!(table.get(key(tgid)).map(|process| process.key), Some(key(tgid)), "for whoever tells the event");
     }
+    assert!(table.get(key(2)).is_none());
     assert!(table.is_empty() && table.living().next().is_none());
     table.apply(&event(key(5), frozen(true)));
     assert_eq!(table.len(), 1);
