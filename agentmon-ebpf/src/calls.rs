@@ -252,6 +252,10 @@ const OPEN_TREE_CLONE: u64 = 1;
 /// continue come by the thousand and follow one of these.
 const PTRACE_TELLING: [u64; 10] = [0, 4, 5, 6, 13, 15, 16, 0x4200, 0x4205, 0x4206];
 
+/// `PRIO_PROCESS` (`include/uapi/linux/resource.h`) and `IOPRIO_WHO_PROCESS` (`include/uapi/linux/ioprio.h`).
+const PRIO_PROCESS: u64 = 0;
+const IOPRIO_WHO_PROCESS: u64 = 1;
+
 /// Calls that do many things of which few are of interest.
 #[inline(always)]
 fn is_wanted(call: &Call) -> Result<bool, ProbeError> {
@@ -263,8 +267,18 @@ fn is_wanted(call: &Call) -> Result<bool, ProbeError> {
         op::OPEN_TREE => call.arg(2)? & OPEN_TREE_CLONE != 0,
         op::PTRACE => is_one_of(&PTRACE_TELLING, call.arg(0)?),
         op::PRLIMIT64 => call.arg(0)? != 0 && call.arg(2)? != 0,
+        op::SCHED_SETSCHEDULER | op::SCHED_SETATTR | op::SCHED_SETAFFINITY => is_other(call, 0)?,
+        op::SETPRIORITY => call.arg(0)? != PRIO_PROCESS || is_other(call, 1)?,
+        op::IOPRIO_SET => call.arg(0)? != IOPRIO_WHO_PROCESS || is_other(call, 1)?,
         _ => true,
     })
+}
+
+/// Whether an argument is the id of another process. In a pid namespace, whose numbers are others, of any.
+#[inline(always)]
+fn is_other(call: &Call, index: u8) -> Result<bool, ProbeError> {
+    let pid = call.arg(index)? as u32;
+    Ok(pid != 0 && pid != call.task.tid()? && pid != call.task.tgid()?)
 }
 
 /// Whether a mapping is shared, of a file, and writable or able to become so (mprotect): the file is open for writing.

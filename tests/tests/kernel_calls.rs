@@ -117,7 +117,7 @@ fn every_number_of_the_table_has_a_stimulus_that_succeeds_and_one_that_fails() {
 fn what_calls_do_that_is_of_no_interest_makes_no_record() {
     let (watch, run) = run("reach-unwanted", "");
     watch.check(&run, 2);
-    for op in ["ioctl", "mmap", "ptrace", "prlimit64", "open_tree"] {
+    for op in ["ioctl", "mmap", "ptrace", "prlimit64", "open_tree", "setpriority", "sched_setaffinity"] {
         let seen = watch.events().iter().filter(|event| event.operation == op && event.process.tgid == run.pid).count();
         assert_eq!(seen, run.of(op).count(), "records of {op}");
     }

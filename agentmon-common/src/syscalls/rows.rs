@@ -262,6 +262,17 @@ calls! {
     SETSOCKOPT = 119, "setsockopt", [54, 541], [366], Shape::OWN, [];
     /// prctl(option, …): only what moves the arguments that the kernel shows.
     PRCTL = 121, "prctl", [157], [172], Shape::OWN, [];
+    /// sched_setscheduler(pid, policy, parameters): this and the next four only of another process. sched_setparam changes nothing
+    /// without a policy of real time.
+    SCHED_SETSCHEDULER = 122, "sched_setscheduler", [144], [156], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "policy"];
+    /// sched_setattr(pid, attributes, flags).
+    SCHED_SETATTR = 123, "sched_setattr", [314], [351], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
+    /// sched_setaffinity(pid, length, mask).
+    SCHED_SETAFFINITY = 124, "sched_setaffinity", [203], [241], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
+    /// setpriority(which, who, priority).
+    SETPRIORITY = 125, "setpriority", [141], [97], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)), ["which", "who", "priority"];
+    /// ioprio_set(which, who, priority).
+    IOPRIO_SET = 126, "ioprio_set", [251], [289], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)), ["which", "who", "priority"];
     /// send(fd, payload, length, flags): only through socketcall; on a netlink socket.
     SEND = 120, "send", [], [], Shape::OWN, [];
 }

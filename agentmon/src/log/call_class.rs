@@ -29,6 +29,9 @@ pub(super) fn class(call: &Call) -> Class {
         Kind::ProcessAccess => match call.op {
             op::PROCESS_VM_WRITEV => (1007, 4, None),
             op::PRLIMIT64 => (1007, 99, Some("Set Limit")),
+            op::SCHED_SETSCHEDULER | op::SCHED_SETATTR | op::SCHED_SETAFFINITY | op::SETPRIORITY | op::IOPRIO_SET => {
+                (1007, 99, Some("Set Priority"))
+            }
             _ => (1007, 3, None),
         },
         Kind::Module => (1002, if call.op == op::DELETE_MODULE { 2 } else { 1 }, None),

@@ -120,6 +120,8 @@ fn examples() -> Vec<(&'static str, Case, Case)> {
         ("setuid-root-elsewhere", exec("/tmp/x", "x").user(1000, 0), exec("/usr/bin/sudo", "sudo true").user(1000, 0)),
         ("cgroup-escape", leave(), unlink("/x")),
         ("cgroup-control-write", write("/sys/fs/cgroup/user.slice/cgroup.procs"), read("/sys/fs/cgroup/user.slice/cgroup.procs")),
+        ("cgroup-control-write", write("/sys/fs/cgroup/system.slice/agentmon.service/cpu.max"), write("/work/repo/cpu.maximum")),
+        ("cgroup-control-write", write("/sys/fs/cgroup/a/cgroup.type"), read("/sys/fs/cgroup/a/memory.max")),
         ("docker-socket", connect_unix("/var/run/docker.sock"), connect_unix("/run/user/1000/bus")),
         ("delegation-socket", connect_unix("/run/systemd/private"), connect_unix("/run/systemd/journal/socket")),
         ("delegation-tool", exec("/usr/bin/systemd-run", "systemd-run --user rm x"), exec("/usr/bin/systemd-analyze", "systemd-analyze")),

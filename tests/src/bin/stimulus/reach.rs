@@ -53,6 +53,7 @@ pub fn all(dir: &Path) {
         memory(calls);
         descriptors(calls);
         limits(calls);
+        priorities(calls);
         namespaces(calls);
     });
 }
@@ -116,6 +117,33 @@ fn limits(calls: Calls) {
     calls.does("prlimit64", &[victim.target(), resource, Memory(&none), Raw(0)]);
     calls.fails("prlimit64", libc::ESRCH, &[Is("target_pid", NOBODY), resource, Memory(&none), Raw(0)]);
     calls.fails("prlimit64", libc::EFAULT, &[victim.target(), resource, Raw(1), Raw(0)]);
+}
+
+/// `struct sched_attr` (`include/uapi/linux/sched/types.h`): its size, and a policy.
+fn attributes(policy: i32) -> [u8; 48] {
+    let mut attributes = [0; 48];
+    attributes[..4].copy_from_slice(&48_u32.to_ne_bytes());
+    attributes[4..8].copy_from_slice(&(policy as u32).to_ne_bytes());
+    attributes
+}
+
+fn priorities(calls: Calls) {
+    let victim = Victim::new();
+    let nobody = Is("target_pid", NOBODY);
+    let policy = Is("policy", libc::SCHED_BATCH as u64);
+    let (parameters, attributes, mask) = ([0_u8; 4], attributes(libc::SCHED_IDLE), [0xff_u8; 8]);
+    calls.does("sched_setscheduler", &[victim.target(), policy, Memory(&parameters)]);
+    calls.fails("sched_setscheduler", libc::ESRCH, &[nobody, policy, Memory(&parameters)]);
+    calls.does("sched_setattr", &[victim.target(), Memory(&attributes), Raw(0)]);
+    calls.fails("sched_setattr", libc::ESRCH, &[nobody, Memory(&attributes), Raw(0)]);
+    calls.does("sched_setaffinity", &[victim.target(), Raw(8), Memory(&mask)]);
+    calls.fails("sched_setaffinity", libc::ESRCH, &[nobody, Raw(8), Memory(&mask)]);
+    // Of a process: `PRIO_PROCESS`, `IOPRIO_WHO_PROCESS`; the second with the best-effort class.
+    for (op, which, priority) in [("setpriority", 0, 5), ("ioprio_set", 1, 2 << 13 | 4)] {
+        let (which, priority) = (Is("which", which), Is("priority", priority));
+        calls.does(op, &[which, Is("who", victim.pid()), priority]);
+        calls.fails(op, libc::ESRCH, &[which, Is("who", NOBODY), priority]);
+    }
 }
 
 fn namespaces(calls: Calls) {
@@ -190,6 +218,10 @@ pub fn unwanted(dir: &Path) {
         quietly("ptrace", &[Raw(u64::from(wanted)), Raw(victim.pid()), Raw(page), data]);
     }
     let resource = Raw(u64::from(libc::RLIMIT_CORE));
+    let own = Raw(u64::from(std::process::id()));
+    quietly("setpriority", &[Raw(0), Raw(0), Raw(0)]);
+    quietly("setpriority", &[Raw(0), own, Raw(0)]);
+    quietly("sched_setaffinity", &[own, Raw(8), Memory(&[0xff; 8])]);
     quietly("prlimit64", &[Raw(0), resource, Memory(&[0; 16]), Raw(0)]);
     quietly("prlimit64", &[Raw(victim.pid()), resource, Raw(0), memory]);
     // Not a clone: only a name for what is there.
