@@ -51,7 +51,7 @@ impl Iterator for Frames {
 
     fn next(&mut self) -> Option<Bytes> {
         // Before the queues: all that belongs before this time is in them.
-        let complete_ns = self.shared.complete_ns.load(Ordering::Acquire);
+        let complete_ns = self.shared.complete_ns.each_ref().map(|time| time.load(Ordering::Acquire));
         let ring = self.turn(complete_ns)?;
         let (_, frame) = self.queues[ring].head.take()?;
         self.shared.backlog_bytes[ring].fetch_sub(frame.len(), Ordering::Relaxed);
@@ -68,7 +68,7 @@ impl Frames {
     }
 
     /// The ring whose first record is next: the earlier of both, unless an even earlier one may still be on its way.
-    fn turn(&mut self, complete_ns: u64) -> Option<usize> {
+    fn turn(&mut self, complete_ns: [u64; rings::COUNT]) -> Option<usize> {
         let [main, urgent] = &mut self.queues;
         let (main, urgent) = (main.head_ns(), urgent.head_ns());
         if urgent.is_some() && self.is_pressed() {
@@ -80,7 +80,7 @@ impl Frames {
             (Some(main), None) => (MAIN, main),
             (None, None) => return None,
         };
-        (time <= complete_ns).then_some(ring)
+        (time <= complete_ns[ring]).then_some(ring)
     }
 
     /// Whether urgent records wait in such numbers that soon some would be lost.
@@ -149,7 +149,11 @@ mod tests {
         }
 
         fn complete(&self, time: u64) {
-            self.shared.complete_ns.store(time, Ordering::Release);
+            self.complete_each([time; 2]);
+        }
+
+        fn complete_each(&self, times: [u64; 2]) {
+            self.shared.complete_ns.iter().zip(times).for_each(|(complete, time)| complete.store(time, Ordering::Release));
         }
 
         /// Times of what is taken now.
@@ -182,6 +186,18 @@ mod tests {
         assert_eq!(rig.frames.len(), 2);
         rig.complete(8);
         assert_eq!(rig.taken(), [7, 8]);
+    }
+
+    #[test]
+    fn a_record_of_the_main_ring_waits_only_for_urgent_ones_before_it() {
+        let mut rig = Rig::new();
+        // One look, which began at 5: the urgent ring after the main one.
+        rig.push(MAIN, &[6, 9]);
+        rig.push(URGENT, &[8]);
+        rig.complete_each([9, 5]);
+        assert_eq!(rig.taken(), [6], "8 may follow something that came to the main ring after it was looked at");
+        rig.complete_each([9, 10]);
+        assert_eq!(rig.taken(), [8, 9]);
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub(super) struct Shared {
     /// What the last look found in the kernel's rings.
     pub ring_bytes: [AtomicUsize; rings::COUNT],
     pub ring_capacity_bytes: [usize; rings::COUNT],
-    /// Of everything up to this boot time, nothing is still in a ring.
-    pub complete_ns: AtomicU64,
+    /// By ring: when a record of it up to this boot time is taken, nothing that belongs before it is still in a ring.
+    pub complete_ns: [AtomicU64; rings::COUNT],
     stop: AtomicBool,
     wake: OwnedFd,
 }
@@ -60,7 +60,7 @@ impl Shared {
             backlog_bytes: Default::default(),
             ring_bytes: Default::default(),
             ring_capacity_bytes,
-            complete_ns: AtomicU64::new(0),
+            complete_ns: [const { AtomicU64::new(0) }; rings::COUNT],
             stop: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })
@@ -103,6 +103,8 @@ struct Taken {
     records: usize,
     /// Up to this time nothing is left in the ring.
     complete_ns: u64,
+    /// Whether the ring was empty at the end.
+    all: bool,
 }
 
 struct Worker {
@@ -126,7 +128,7 @@ impl Worker {
             // Without room the rings may still hold some: the engine is making room.
             if stopping && moved == 0 && self.has_room() {
                 // Nothing that comes later could be earlier.
-                self.shared.complete_ns.store(u64::MAX, Ordering::Release);
+                self.complete([u64::MAX; rings::COUNT]);
                 return self.engine.unpark();
             }
             idle = if moved == 0 { idle + 1 } else { 0 };
@@ -148,12 +150,21 @@ impl Worker {
         let now_ns = boot_ns();
         let main = self.take(MAIN, now_ns);
         let urgent = self.take(URGENT, now_ns);
-        self.shared.complete_ns.fetch_max(main.complete_ns.min(urgent.complete_ns), Ordering::Release);
+        let both_ns = main.complete_ns.min(urgent.complete_ns);
+        // What belongs before a record of the main ring was in the urgent one before it was found.
+        self.complete([if urgent.all { self.latest_ns[MAIN].max(both_ns) } else { both_ns }, both_ns]);
         // Also for those that an earlier look moved and did not make complete.
         if self.queues.iter().any(|queue| !queue.is_empty()) {
             self.engine.unpark();
         }
         main.records + urgent.records
+    }
+
+    /// Says up to when the engine may take records, by ring.
+    fn complete(&self, times_ns: [u64; rings::COUNT]) {
+        for (complete_ns, time_ns) in self.shared.complete_ns.iter().zip(times_ns) {
+            complete_ns.fetch_max(time_ns, Ordering::Release);
+        }
     }
 
     /// Moves what is in a ring, as far as there is room. `now_ns` is a time before this look.
@@ -179,7 +190,7 @@ impl Worker {
         }
         self.shared.ring_bytes[ring].store(bytes, Ordering::Relaxed);
         // What was left in a ring was begun after everything that was taken from it.
-        Taken { records, complete_ns: if all { now_ns } else { self.latest_ns[ring] } }
+        Taken { records, complete_ns: if all { now_ns } else { self.latest_ns[ring] }, all }
     }
 
     fn has_room(&self) -> bool {
