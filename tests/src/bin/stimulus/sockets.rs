@@ -76,6 +76,12 @@ fn listened(socket: i64, family: i32, backlog: u64, want: &str) {
     done.with("from_kernel", family != libc::AF_UNIX).print();
 }
 
+/// Waits until there is somebody to accept: what connected may have an answer before the listener has an entry.
+fn until_there(server: i64) {
+    let mut one = libc::pollfd { fd: server as i32, events: libc::POLLIN, revents: 0 };
+    assert_eq!(sys(libc::SYS_poll, &[(&raw mut one) as u64, 1, 30_000]), 1, "poll");
+}
+
 fn listens_and_accepts(dir: &Path) {
     let (server, at) = bound(libc::SOCK_STREAM | libc::SOCK_NONBLOCK);
     listened(server, libc::AF_INET, 7, &shown(at));
@@ -96,6 +102,7 @@ fn listens_and_accepts(dir: &Path) {
     for four in [false, true] {
         let client = socket(libc::AF_INET, libc::SOCK_STREAM);
         assert_eq!(connect(client, &sockaddr(at)), 0, "connect");
+        until_there(server);
         let number = if four { libc::SYS_accept4 } else { libc::SYS_accept };
         let ret = sys(number, &[fd(server), 0, 0, libc::SOCK_CLOEXEC as u64]);
         assert!(ret >= 0, "accept: {ret}");
