@@ -350,6 +350,7 @@ impl Engine {
     }
 
     fn stop_watching(&mut self, agent: AgentId) {
+        self.unproved.remove(&agent);
         if let Err(error) = self.sensor.unwatch(agent) {
             tracing::error!("cannot stop watching: {error}");
         }
