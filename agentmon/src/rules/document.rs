@@ -7,7 +7,7 @@ use super::yaml::{Key, Node, Value};
 use super::{Action, Level};
 
 /// Keys that Sigma defines at the top of a document, and ours.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "title",
     "sigma-version",
     "id",
@@ -25,6 +25,7 @@ const KEYS: [&str; 25] = [
     "detection",
     "correlation",
     "filter",
+    "placeholders",
     "generate",
     "fields",
     "falsepositives",
@@ -69,9 +70,7 @@ pub(super) struct Meta {
 /// Reads them. `None` when an error among the problems forbids the rule.
 pub(super) fn meta(document: &Node, problems: &mut Vec<Problem>) -> Option<Meta> {
     let before = problems.len();
-    for (key, _) in document.entries() {
-        unknown_key(key, problems);
-    }
+    unknown_keys(document, problems);
     let id = id(document, problems);
     let title = required(document, "title", problems);
     let level = word(document, "level", &Level::NAMES, problems).and_then(|name| Level::from_name(&name));
@@ -95,6 +94,11 @@ pub(super) fn meta(document: &Node, problems: &mut Vec<Problem>) -> Option<Meta>
         self::block(document, block, &mut meta, problems);
     }
     problems[before..].iter().all(|problem| problem.severity < Severity::Error).then_some(meta)
+}
+
+/// Says which keys at the top of a document are nearly known ones.
+pub(super) fn unknown_keys(document: &Node, problems: &mut Vec<Problem>) {
+    document.entries().iter().for_each(|(key, _)| unknown_key(key, problems));
 }
 
 /// Sigma allows keys of one's own; one that is nearly a known key is a typo, and would be ignored silently.

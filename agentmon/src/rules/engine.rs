@@ -10,7 +10,7 @@ use super::loader::RuleSet;
 use super::matcher::Scratch;
 use super::value::Joined;
 use super::{Match, Rule};
-use crate::event::AgentId;
+use crate::event::{AgentId, WallClock};
 use crate::process::Operation;
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ pub struct StateSize {
 #[derive(Debug)]
 pub struct Engine {
     rules: RuleSet,
+    clock: WallClock,
     groups: Vec<Groups>,
     scratch: Scratch,
     joined: Joined,
@@ -40,7 +41,23 @@ impl Engine {
     #[must_use]
     pub fn new(rules: RuleSet) -> Self {
         let groups = rules.correlations().iter().map(|_| Groups::default()).collect();
-        Self { rules, groups, scratch: Scratch::default(), joined: Joined::default(), matched: Vec::new() }
+        let clock = WallClock::default();
+        Self { rules, clock, groups, scratch: Scratch::default(), joined: Joined::default(), matched: Vec::new() }
+    }
+
+    /// The same, for events whose stamps begin at this time of day: what `EventTime` needs.
+    #[must_use]
+    pub fn with_clock(mut self, clock: WallClock) -> Self {
+        self.scratch = Scratch::new(clock);
+        self.joined = Joined::new(clock);
+        self.clock = clock;
+        self
+    }
+
+    /// The time of day at which its events' stamps begin.
+    #[must_use]
+    pub const fn clock(&self) -> WallClock {
+        self.clock
     }
 
     /// The rules it evaluates.
@@ -52,7 +69,7 @@ impl Engine {
     /// Adds the rules that match this operation, in the order they were loaded; correlations after what they count.
     pub fn evaluate(&mut self, operation: &Operation<'_>, matches: &mut Vec<Match>) {
         let success = succeeded(operation.event);
-        let Self { rules, groups, scratch, joined, matched } = self;
+        let Self { rules, groups, scratch, joined, matched, .. } = self;
         for category in Categories::of(operation.event).iter() {
             let Some(matcher) = rules.matcher(category, success) else { continue };
             matched.clear();

@@ -4,12 +4,16 @@
 
 use super::category::{self, Category};
 use super::correlation::{self, Correlation};
+use super::detection::{self, Context};
 use super::diagnostic::{Diagnostic, Position, Problem};
 use super::document::{self, Meta, Outcomes};
 use super::expression::Expression;
-use super::matcher::{Atom, Matcher};
+use super::filter::{self, Filter};
+use super::matcher::{Atom, Entry, Matcher};
+use super::placeholder::Placeholders;
+use super::satisfiable::satisfiable;
 use super::yaml::{self, Node, Value};
-use super::{Rule, Severity, detection};
+use super::{Rule, Severity};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -116,10 +120,20 @@ impl RuleSet {
 #[must_use]
 pub fn load(sources: &[Source<'_>]) -> Loaded {
     let mut loader = Loader::default();
+    let mut documents = Vec::new();
     for source in sources {
-        for document in yaml::parse(source.text) {
-            loader.document(source.name, document);
+        documents.extend(yaml::parse(source.text).into_iter().map(|document| (source.name, document)));
+    }
+    // Rules may stand before the placeholders that they name.
+    for (_, document) in &mut documents {
+        if let Some(root) = &document.root
+            && root.get("placeholders").is_some()
+        {
+            loader.placeholders.add(root, &mut document.problems);
         }
+    }
+    for (name, document) in documents {
+        loader.document(name, document);
     }
     loader.finish(digest(sources))
 }
@@ -144,6 +158,9 @@ struct Loader {
     rules: Vec<Rule>,
     detections: Vec<(u32, Category, Outcomes, Expression<Atom>)>,
     correlations: Vec<(u32, correlation::Parsed)>,
+    /// With their files.
+    filters: Vec<(String, Filter)>,
+    placeholders: Placeholders,
     /// Ids and names, to rules.
     names: HashMap<String, u32>,
     /// What is no rule because of a mistake, to be checked for others once all rules are known.
@@ -177,9 +194,12 @@ impl Loader {
             problems.push(Problem::error(document.at, format!("a rule is a mapping, not {}", document.noun())));
         } else if document.get("correlation").is_some() {
             self.correlation(file, document, problems);
-        } else if let Some(key) = ["filter", "action"].into_iter().find(|key| document.get(key).is_some()) {
-            problems.push(Problem::error(document.at, format!("`{key}` documents are not supported in this build")));
-        } else {
+        } else if document.get("filter").is_some() {
+            self.filter(file, document, problems);
+        } else if document.get("action").is_some() {
+            problems
+                .push(Problem::error(document.at, "`action` documents belong to old Sigma versions").hint("every document is one rule"));
+        } else if document.get("placeholders").is_none() {
             self.detection(file, document, problems);
         }
     }
@@ -196,7 +216,8 @@ impl Loader {
         };
         let meta = document::meta(document, problems);
         let expression = if let Some(detection) = document.get("detection") {
-            detection::compile(detection, category, problems)
+            let context = Context { category, placeholders: &self.placeholders, besides: None };
+            detection::compile(detection, context, problems).map(|compiled| compiled.expression)
         } else {
             problems.push(Problem::error(document.at, "`detection` is missing"));
             None
@@ -211,6 +232,19 @@ impl Loader {
         } else {
             self.broken.push(Broken::new(file, document, None));
         }
+    }
+
+    fn filter(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
+        let category = match logsource(document) {
+            Ok(category) => Some(category),
+            Err(problem) if problem.severity == Severity::Warning => return problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let filter = filter::parse(document, category, &self.placeholders, problems);
+        self.filters.extend(filter.filter(|_| is_sound(problems)).map(|filter| (file.to_owned(), filter)));
     }
 
     fn correlation(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
@@ -289,10 +323,11 @@ impl Loader {
         for broken in std::mem::take(&mut self.broken) {
             self.further(broken);
         }
+        let (filtered, filters) = self.filtered();
         for (rule, told) in self.rules.iter_mut().zip(told) {
             rule.reported = told.unwrap_or(true);
         }
-        let matchers = self.matchers();
+        let matchers = self.matchers(&filtered, &filters);
         self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         let numbered: Vec<Arc<Rule>> = self.rules.into_iter().map(Arc::new).collect();
         let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();
@@ -340,14 +375,84 @@ impl Loader {
         problems.is_empty().then_some((correlation, members))
     }
 
-    fn matchers(&mut self) -> HashMap<Category, [Option<Matcher>; 2]> {
+    /// Finds the rules that each filter is for: by rule the filters, and what they suppress.
+    fn filtered(&mut self) -> (HashMap<u32, Vec<usize>>, Vec<Expression<Atom>>) {
+        let mut filtered: HashMap<u32, Vec<usize>> = HashMap::new();
+        let mut suppressed = Vec::new();
+        for (file, filter) in std::mem::take(&mut self.filters) {
+            let mut problems = Vec::new();
+            let rules = self.filters_rules(&filter, &mut problems);
+            for (number, _, _, condition) in self.detections.iter().filter(|(number, ..)| rules.contains(number)) {
+                filtered.entry(*number).or_default().push(suppressed.len());
+                let rest = Expression::All(vec![condition.clone(), Expression::Not(Box::new(filter.suppressed.clone()))]);
+                if !satisfiable(&rest) {
+                    let title = &self.rules[*number as usize].title;
+                    problems.push(Problem::warning(filter.at, format!("the filter suppresses all that the rule `{title}` finds")));
+                }
+            }
+            suppressed.push(filter.suppressed);
+            self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
+        }
+        (filtered, suppressed)
+    }
+
+    fn filters_rules(&self, filter: &Filter, problems: &mut Vec<Problem>) -> Vec<u32> {
+        let of_category = self.detections.iter().filter(|(_, category, ..)| *category == filter.category).map(|(number, ..)| *number);
+        let Some(names) = &filter.rules else {
+            let rules: Vec<u32> = of_category.collect();
+            if rules.is_empty() {
+                problems.push(Problem::warning(
+                    filter.at,
+                    format!("no loaded rule is for {}: the filter has no effect", filter.category.name()),
+                ));
+            }
+            return rules;
+        };
+        let mut rules = Vec::new();
+        for (name, at) in names {
+            let Some(number) = self.find(name) else {
+                problems.push(self.unknown(name, *at));
+                continue;
+            };
+            match self.rules[number as usize].category {
+                Some(category) if category == filter.category => rules.push(number),
+                Some(category) => {
+                    let message = format!("the filter is for {}, the rule `{name}` for {}", filter.category.name(), category.name());
+                    problems.push(Problem::error(*at, message));
+                }
+                None => {
+                    let problem = Problem::error(*at, format!("`{name}` is a correlation: a filter suppresses matches of single events"));
+                    problems.push(problem.hint("name the rules that it counts"));
+                }
+            }
+        }
+        rules
+    }
+
+    /// The rule with this id or name.
+    fn find(&self, name: &str) -> Option<u32> {
+        self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase())).copied()
+    }
+
+    /// That there is no such rule.
+    fn unknown(&self, name: &str, at: Position) -> Problem {
+        Problem::error(at, format!("no loaded rule has the id or name `{name}`")).suggest(name, self.names.keys().map(String::as_str))
+    }
+
+    fn matchers(&mut self, filtered: &HashMap<u32, Vec<usize>>, filters: &[Expression<Atom>]) -> HashMap<Category, [Option<Matcher>; 2]> {
         let mut matchers = HashMap::new();
         for category in Category::ALL {
             let mut build = |unwanted: Outcomes| {
                 let rules = self.detections.iter().filter(|(_, of, outcomes, _)| *of == category && *outcomes != unwanted);
-                let rules: Vec<_> = rules.map(|(number, _, _, expression)| (*number, expression)).collect();
-                let file = rules.first().and_then(|(number, _)| self.rules.get(*number as usize)).map(|rule| rule.file.clone())?;
-                Matcher::new(rules)
+                let rules: Vec<Entry<'_>> = rules
+                    .map(|(number, _, _, condition)| Entry {
+                        number: *number,
+                        condition,
+                        filters: filtered.get(number).cloned().unwrap_or_default(),
+                    })
+                    .collect();
+                let file = rules.first().and_then(|entry| self.rules.get(entry.number as usize)).map(|rule| rule.file.clone())?;
+                Matcher::new(rules, filters)
                     .map_err(|error| {
                         let message = format!("the rules for {} do not fit into an automaton: {error}", category.name());
                         self.diagnostics.push(Problem::error(Position::START, message).in_file(&file));
@@ -397,6 +502,10 @@ fn logsource(document: &Node) -> Result<Category, Problem> {
         return Err(Problem::warning(service.at, format!("skipped: the rule reads the log of service `{name}`, this monitor reads none")));
     }
     let Some(category) = logsource.get("category") else {
+        if logsource.get("product").is_some() {
+            let at = logsource.at;
+            return Err(Problem::warning(at, "skipped: the rule names no category: it reads lines of any log, this monitor reads none"));
+        }
         return Err(Problem::error(logsource.at, "`category` is missing in `logsource`"));
     };
     let name = category.text().unwrap_or_default();

@@ -1,8 +1,10 @@
 //! Tests of the rules as a whole: loading, matching, counting, the pack.
 
 mod deletion;
+mod filters;
 mod hostile;
+mod language;
 mod loading;
 mod matching;
 mod pack;
-mod support;
+pub(super) mod support;
