@@ -35,7 +35,7 @@ const KEYS: [&str; 26] = [
     "custom_attributes",
     "agentmon",
 ];
-const BLOCK_KEYS: [&str; 4] = ["class", "action", "runbook", "outcome"];
+const BLOCK_KEYS: [&str; 5] = ["class", "action", "runbook", "outcome", "suppress"];
 
 /// Which outcomes of an operation a rule is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub(super) struct Meta {
     pub runbook: Option<String>,
     /// None: not said.
     pub outcomes: Option<Outcomes>,
+    /// How long a correlation is silent for a group after it was told. None: not said.
+    pub suppress_ns: Option<u64>,
     pub line: u32,
 }
 
@@ -88,6 +90,7 @@ pub(super) fn meta(document: &Node, problems: &mut Vec<Problem>) -> Option<Meta>
         action: if level >= Level::High { Action::Alert } else { Action::Log },
         runbook: None,
         outcomes: None,
+        suppress_ns: None,
         line: document.at.line,
     };
     if let Some(block) = document.get("agentmon") {
@@ -160,6 +163,16 @@ fn block(document: &Node, block: &Node, meta: &mut Meta, problems: &mut Vec<Prob
         _ => Outcomes::Success,
     });
     let of_correlation = document.get("correlation").is_some();
+    if let Some(node) = block.get("suppress") {
+        meta.suppress_ns = node.text().and_then(super::correlation::duration_ns);
+        if !of_correlation {
+            problems.push(Problem::error(node.at, "`suppress` is for correlations: a rule of single events is told each time"));
+        } else if meta.suppress_ns.is_none() {
+            problems.push(
+                Problem::error(node.at, "not a timespan").hint("a number and ms, s, m, h or d; seven days at most; 0s: told each time"),
+            );
+        }
+    }
     if let (Some(node), Some(outcomes)) = (block.get("outcome"), meta.outcomes) {
         match outcomes {
             Outcomes::Submitted if !of_correlation => {

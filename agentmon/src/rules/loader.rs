@@ -11,6 +11,7 @@ use super::expression::Expression;
 use super::filter::{self, Filter};
 use super::matcher::{Atom, Entry, Matcher};
 use super::placeholder::Placeholders;
+use super::resolve::Rules;
 use super::satisfiable::satisfiable;
 use super::yaml::{self, Node, Value};
 use super::{Rule, Severity};
@@ -58,8 +59,8 @@ struct Compiled {
     /// By category; then of failures, of successes.
     matchers: HashMap<Category, [Option<Matcher>; 2]>,
     correlations: Vec<Correlation>,
-    /// By rule: the correlations that count it.
-    counted_by: Vec<Vec<usize>>,
+    /// By rule: the correlations that count it, and at which position.
+    counted_by: Vec<Vec<(usize, usize)>>,
     digest: String,
 }
 
@@ -111,7 +112,7 @@ impl RuleSet {
         &self.0.correlations
     }
 
-    pub(super) fn counted_by(&self, rule: u32) -> &[usize] {
+    pub(super) fn counted_by(&self, rule: u32) -> &[(usize, usize)] {
         self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
     }
 }
@@ -250,9 +251,7 @@ impl Loader {
     fn correlation(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
         let Some(node) = document.get("correlation") else { return };
         let meta = document::meta(document, problems);
-        // Everything that its rules match, unless it says otherwise.
-        let outcomes = meta.as_ref().and_then(|meta| meta.outcomes).unwrap_or(Outcomes::Any);
-        let parsed = correlation::parse(node, document.get("generate"), outcomes, problems);
+        let parsed = correlation::parse(node, document.get("generate"), meta.as_ref(), problems);
         match meta.filter(|_| parsed.sound && is_sound(problems)) {
             Some(meta) => {
                 if let Some(number) = self.add(file, meta, None, document, problems) {
@@ -306,12 +305,16 @@ impl Loader {
         let mut counted_by = vec![Vec::new(); self.rules.len()];
         let mut told = vec![None; self.rules.len()];
         let mut works = vec![true; self.rules.len()];
-        for (number, parsed) in std::mem::take(&mut self.correlations) {
-            let mut problems = Vec::new();
-            if let Some((correlation, members)) = self.resolve(number, &parsed, &mut problems) {
-                for member in members {
-                    counted_by[member as usize].push(correlations.len());
-                    *told[member as usize].get_or_insert(false) |= parsed.generate;
+        let parsed = std::mem::take(&mut self.correlations);
+        let mut known = self.known();
+        let resolved = known.resolve(&parsed);
+        let further: Vec<_> = self.broken.iter().map(|broken| (broken.file.clone(), self.further(broken, &known))).collect();
+        let generate: HashMap<u32, bool> = parsed.iter().map(|(number, parsed)| (*number, parsed.generate)).collect();
+        for (number, found, problems) in resolved {
+            if let Some((correlation, members)) = found {
+                for (step, member) in members.into_iter().enumerate() {
+                    counted_by[member as usize].push((correlations.len(), step));
+                    *told[member as usize].get_or_insert(false) |= generate.get(&number).is_some_and(|generate| *generate);
                 }
                 correlations.push(correlation);
             } else {
@@ -320,8 +323,8 @@ impl Loader {
             let file = self.rules[number as usize].file.clone();
             self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
         }
-        for broken in std::mem::take(&mut self.broken) {
-            self.further(broken);
+        for (file, problems) in further {
+            self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
         }
         let (filtered, filters) = self.filtered();
         for (rule, told) in self.rules.iter_mut().zip(told) {
@@ -336,43 +339,18 @@ impl Loader {
     }
 
     /// What else is wrong with a document that is no rule.
-    fn further(&mut self, broken: Broken) {
+    fn further(&self, broken: &Broken, rules: &Rules<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = broken.names.iter().filter_map(|(key, name, at)| self.taken(key, name, *at)).collect();
         if let Some(parsed) = &broken.correlation {
-            let _ = self.resolve(u32::MAX, parsed, &mut problems);
+            let _ = rules.one(u32::MAX, parsed, &mut problems);
         }
-        self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&broken.file)));
+        problems
     }
 
-    /// Finds the rules that a correlation counts, and checks its fields against their categories.
-    fn resolve(&self, number: u32, parsed: &correlation::Parsed, problems: &mut Vec<Problem>) -> Option<(Correlation, Vec<u32>)> {
-        let mut members = Vec::new();
-        let mut categories = Vec::new();
-        for (name, at) in &parsed.rules {
-            let found = self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase()));
-            match found.and_then(|found| Some((*found, self.rules.get(*found as usize)?.category))) {
-                Some((found, Some(category))) => {
-                    members.push(found);
-                    categories.push(category);
-                }
-                Some((_, None)) => problems.push(Problem::error(*at, "correlations of correlations are not supported in this build")),
-                None => {
-                    let names = self.names.keys().map(String::as_str);
-                    problems.push(Problem::error(*at, format!("no loaded rule has the id or name `{name}`")).suggest(name, names));
-                }
-            }
-        }
-        members.sort_unstable();
-        members.dedup();
-        let correlation = Correlation {
-            rule: number,
-            group_by: correlation::fields(&parsed.group_by, &categories, problems),
-            values: correlation::fields(&parsed.values, &categories, problems),
-            timespan_ns: parsed.timespan_ns,
-            bounds: parsed.bounds.clone(),
-            outcomes: parsed.outcomes,
-        };
-        problems.is_empty().then_some((correlation, members))
+    /// The rules as correlations and filters see them.
+    fn known(&self) -> Rules<'_> {
+        let categories = self.rules.iter().map(|rule| rule.category.map(|category| vec![category])).collect();
+        Rules { names: &self.names, categories }
     }
 
     /// Finds the rules that each filter is for: by rule the filters, and what they suppress.
@@ -408,10 +386,11 @@ impl Loader {
             }
             return rules;
         };
+        let known = self.known();
         let mut rules = Vec::new();
         for (name, at) in names {
-            let Some(number) = self.find(name) else {
-                problems.push(self.unknown(name, *at));
+            let Some(number) = known.find(name) else {
+                problems.push(known.unknown(name, *at));
                 continue;
             };
             match self.rules[number as usize].category {
@@ -427,16 +406,6 @@ impl Loader {
             }
         }
         rules
-    }
-
-    /// The rule with this id or name.
-    fn find(&self, name: &str) -> Option<u32> {
-        self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase())).copied()
-    }
-
-    /// That there is no such rule.
-    fn unknown(&self, name: &str, at: Position) -> Problem {
-        Problem::error(at, format!("no loaded rule has the id or name `{name}`")).suggest(name, self.names.keys().map(String::as_str))
     }
 
     fn matchers(&mut self, filtered: &HashMap<u32, Vec<usize>>, filters: &[Expression<Atom>]) -> HashMap<Category, [Option<Matcher>; 2]> {

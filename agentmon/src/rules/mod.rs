@@ -5,6 +5,7 @@
 //! (meaning) → `loader` (a set of rules, and what is wrong with the others) → `matcher`, `groups` (evaluation).
 
 mod blinded;
+mod bound;
 mod category;
 mod correlation;
 mod detection;
@@ -20,11 +21,14 @@ pub mod load;
 mod loader;
 mod matcher;
 mod modifiers;
+mod numbers;
 mod pack;
 mod pattern;
 mod placeholder;
+mod resolve;
 mod satisfiable;
 mod sigma;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod time;

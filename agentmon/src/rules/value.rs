@@ -30,6 +30,12 @@ impl Joined {
         Self { clock, ..Self::default() }
     }
 
+    /// Joins what these fields ask for.
+    pub fn fill_for<'f>(&mut self, operation: &Operation<'_>, fields: impl Iterator<Item = &'f Field> + Clone) {
+        let asks = |wanted| fields.clone().any(|field| *field == wanted);
+        self.fill(operation, asks(Field::CommandLine), asks(Field::ParentCommandLine));
+    }
+
     /// Joins what this category's rules ask for.
     pub fn fill(&mut self, operation: &Operation<'_>, own: bool, parent: bool) {
         self.own.clear();
