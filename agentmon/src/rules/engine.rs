@@ -15,7 +15,7 @@ use super::{Match, Rule};
 use crate::event::{AgentId, WallClock};
 use crate::process::Operation;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 /// Most that is remembered between events, reckoned, bytes. Beyond it the agent with most forgets.
@@ -51,8 +51,12 @@ pub struct Engine {
 struct Counting {
     groups: Vec<Groups>,
     joined: Joined,
-    /// Of this event: which correlations count it, and as which of their rules. Each is after those it counts.
-    due: BTreeMap<usize, Vec<Reverse<usize>>>,
+    /// Of this event: which correlations count it, and as which of their rules. First the one that counts no other that is
+    /// due, and of one correlation the last of its rules.
+    due: BinaryHeap<(Reverse<usize>, usize)>,
+    /// Of this event and one correlation: what it was seen as, and the groups for which the condition holds.
+    seen: Vec<Sighting>,
+    held: Vec<Digest>,
     counted: u32,
 }
 
@@ -140,43 +144,38 @@ impl Engine {
 impl Counting {
     /// A rule matched: the correlations that name it are due.
     fn expect(&mut self, rules: &RuleSet, rule: u32) {
-        for (correlation, step) in rules.counted_by(rule) {
-            self.due.entry(*correlation).or_default().push(Reverse(*step));
-        }
+        self.due.extend(rules.counted_by(rule).iter().map(|(correlation, step)| (Reverse(*correlation), *step)));
     }
 
     /// Counts this event wherever it is due, and tells what holds.
     fn count(&mut self, rules: &RuleSet, operation: &Operation<'_>, matches: &mut Vec<Match>) {
-        while let Some((index, mut steps)) = self.due.pop_first() {
-            let Some(correlation) = rules.correlations().get(index).filter(|correlation| correlation.counts(operation.event)) else {
+        while let Some((Reverse(index), _)) = self.due.peek().copied() {
+            let Some(correlation) = rules.correlations().get(index) else { return };
+            let measure = self.add(index, correlation, operation);
+            if self.held.is_empty() {
                 continue;
-            };
-            // Of one event the later steps of a sequence come first.
-            steps.sort_unstable();
-            let held = self.add(index, correlation, &steps, operation);
-            let Some((measure, groups)) = held else { continue };
+            }
             self.expect(rules, correlation.rule);
-            let tells = |group: &Digest, counting: &mut Self| counting.groups[index].tell(correlation, operation.event.agent, *group);
-            let told = groups.iter().filter(|group| tells(group, self)).count() > 0;
+            let mut told = false;
+            for group in &self.held {
+                told |= self.groups[index].tell(correlation, operation.event.agent, *group);
+            }
             if let Some(rule) = rules.rule(correlation.rule).filter(|rule| told && rule.reported) {
                 matches.push(Match { rule: Arc::clone(rule), count: Some(measure.rounded()) });
             }
         }
     }
 
-    /// Adds the event to a correlation as each of these steps. Returns the measure and the groups for which the condition holds.
-    fn add(
-        &mut self,
-        index: usize,
-        correlation: &Correlation,
-        steps: &[Reverse<usize>],
-        operation: &Operation<'_>,
-    ) -> Option<(Measure, Vec<Digest>)> {
-        let mut seen: Vec<Sighting> = Vec::new();
+    /// Adds the event to a correlation as each of the rules for which it is due. Leaves the groups for which the condition holds
+    /// in `held`, and returns what was measured in the last of them.
+    fn add(&mut self, index: usize, correlation: &Correlation, operation: &Operation<'_>) -> Measure {
+        self.seen.clear();
+        self.held.clear();
+        let mut measured = Measure::number(0);
         let mut looked: Option<(&Member, Option<Sighting>)> = None;
-        let mut held: Option<(Measure, Vec<Digest>)> = None;
-        for Reverse(step) in steps {
-            let Some(member) = correlation.members.get(*step) else { continue };
+        while let Some((_, step)) = self.due.peek().copied().filter(|(Reverse(due), _)| *due == index) {
+            self.due.pop();
+            let Some(member) = correlation.members.get(step).filter(|_| correlation.counts(operation.event)) else { continue };
             let sighting = match looked {
                 Some((other, sighting)) if other == member => sighting,
                 _ => Sighting::of(correlation.kind, member, operation, &mut self.joined),
@@ -184,16 +183,14 @@ impl Counting {
             looked = Some((member, sighting));
             let Some(sighting) = sighting else { continue };
             // One event counts once, however many of the rules match it; as a step of a sequence it is one for each.
-            if !correlation.kind.is_temporal() && seen.contains(&sighting) {
+            if !correlation.kind.is_temporal() && self.seen.contains(&sighting) {
                 continue;
             }
-            seen.push(sighting);
-            let measure = self.groups[index].add(correlation, *step, operation.event, sighting);
-            let held_groups = held.get_or_insert_with(|| (Measure::number(0), Vec::new()));
-            held_groups.1.retain(|group| *group != sighting.group);
-            if let Some(measure) = measure {
-                held_groups.0 = measure;
-                held_groups.1.push(sighting.group);
+            self.seen.push(sighting);
+            self.held.retain(|group| *group != sighting.group);
+            if let Some(measure) = self.groups[index].add(correlation, step, operation.event, sighting) {
+                measured = measure;
+                self.held.push(sighting.group);
             }
         }
         self.counted += 1;
@@ -201,7 +198,7 @@ impl Counting {
             self.counted = 0;
             self.make_room();
         }
-        held.filter(|(_, groups)| !groups.is_empty())
+        measured
     }
 
     /// Forgets until all fits: of the agent that has most, where it has most.

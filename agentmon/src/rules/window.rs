@@ -199,7 +199,9 @@ mod tests {
     #[test]
     fn memory_is_given_back_when_a_window_empties() {
         let mut counter = Counter::default();
-        (0..10_000).for_each(|n| drop(counter.add_value(digest(n), n, 100_000, 16_001)));
+        for n in 0..10_000 {
+            counter.add_value(digest(n), n, 100_000, 16_001);
+        }
         counter.add_value(digest(1), 1_000_000, 100_000, 16_001);
         assert!(counter.entries.capacity() <= 64 && counter.latest.capacity() <= 64);
     }

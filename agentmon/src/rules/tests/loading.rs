@@ -345,12 +345,17 @@ fn a_directory_is_read_in_order_and_within_bounds() {
     write(".hidden.yml", b"no");
     write("big.yml", &vec![b'#'; crate::rules::FILE_BYTES_MAX + 1]);
     write("latin.yml", b"title: \xff");
-    std::fs::create_dir(dir.path().join("dir.yml")).unwrap();
+    // Below it too, but not through a link, nor where a dot begins the name.
+    for below in ["c.yml", ".git"] {
+        std::fs::create_dir(dir.path().join(below)).unwrap();
+        write(&format!("{below}/inner.yml"), b"y: 1");
+    }
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("loop.yml")).unwrap();
     let files = read_dir(dir.path()).unwrap();
     let names: Vec<&str> = files.files.iter().map(|(name, _)| name.rsplit('/').next().unwrap()).collect();
-    assert_eq!(names, ["a.yaml", "b.yml"]);
+    assert_eq!(names, ["a.yaml", "b.yml", "inner.yml"]);
     let messages: Vec<&str> = files.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
-    assert_eq!(messages, ["the file is larger than 1048576 bytes", "not a regular file", "not UTF-8 at byte 7"]);
+    assert_eq!(messages, ["the file is larger than 1048576 bytes", "not UTF-8 at byte 7", "not a regular file"]);
     assert_eq!(load(&files.sources()).rules.len(), 1);
     assert!(read_dir(&dir.path().join("missing")).is_err());
 }

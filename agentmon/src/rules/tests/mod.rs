@@ -2,10 +2,12 @@
 
 mod correlations;
 mod deletion;
+mod differential;
 mod filters;
 mod hostile;
 mod language;
 mod loading;
 mod matching;
 mod pack;
+mod reference;
 pub(super) mod support;
