@@ -374,7 +374,7 @@ impl Engine {
         let error = match rules {
             Ok(rules) => {
                 self.recorder.rules(&rules);
-                self.rules = rules::Engine::new(rules).with_clock(self.rules.clock());
+                self.rules = self.rules.succeeded_by(rules);
                 None
             }
             Err(error) => {

@@ -58,6 +58,8 @@ struct Counting {
     seen: Vec<Sighting>,
     held: Vec<Digest>,
     counted: u32,
+    /// Groups forgotten under earlier rules.
+    forgotten_before: u64,
 }
 
 impl Engine {
@@ -78,10 +80,12 @@ impl Engine {
         self
     }
 
-    /// The time of day at which its events' stamps begin.
+    /// An engine for other rules that has seen nothing, of the same clock. What was forgotten stays counted.
     #[must_use]
-    pub const fn clock(&self) -> WallClock {
-        self.clock
+    pub fn succeeded_by(&self, rules: RuleSet) -> Self {
+        let mut next = Self::new(rules).with_clock(self.clock);
+        next.counting.forgotten_before = self.state().forgotten;
+        next
     }
 
     /// The rules it evaluates.
@@ -130,7 +134,7 @@ impl Engine {
     /// What is remembered between events.
     #[must_use]
     pub fn state(&self) -> StateSize {
-        let mut size = StateSize::default();
+        let mut size = StateSize { forgotten: self.counting.forgotten_before, ..StateSize::default() };
         for groups in &self.counting.groups {
             size.groups += groups.len();
             size.entries += groups.entries();
