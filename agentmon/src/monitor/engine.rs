@@ -424,7 +424,11 @@ impl Engine {
             Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
         }
         match self.sensor.recursion_misses() {
-            Ok(skipped) => self.tally.skipped(skipped),
+            Ok(skipped) => {
+                if self.tally.skipped(skipped) {
+                    self.look_again();
+                }
+            }
             Err(error) => tracing::error!("{error}"),
         }
         self.tally.screen(self.outputs.take_screen_dropped());
@@ -432,6 +436,16 @@ impl Engine {
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);
+        }
+    }
+
+    /// After skipped runs of the probes of membership: what is in an agent's cgroups is the agent's, whoever missed how it
+    /// came there.
+    fn look_again(&mut self) {
+        for entry in self.register.iter() {
+            if let Err(error) = self.sensor.watch(entry.agent.id, || list(&entry.cgroups)) {
+                tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
+            }
         }
     }
 
