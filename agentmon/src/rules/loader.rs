@@ -11,7 +11,7 @@ use super::expression::Expression;
 use super::filter::{self, Filter};
 use super::matcher::{Atom, Entry, Matcher};
 use super::placeholder::Placeholders;
-use super::resolve::Rules;
+use super::resolve::{Resolved, Rules};
 use super::satisfiable::satisfiable;
 use super::yaml::{self, Node, Value};
 use super::{Rule, Severity};
@@ -310,7 +310,7 @@ impl Loader {
         let resolved = known.resolve(&parsed);
         let further: Vec<_> = self.broken.iter().map(|broken| (broken.file.clone(), self.further(broken, &known))).collect();
         let generate: HashMap<u32, bool> = parsed.iter().map(|(number, parsed)| (*number, parsed.generate)).collect();
-        for (number, found, problems) in resolved {
+        for Resolved { number, found, problems } in resolved {
             if let Some((correlation, members)) = found {
                 for (step, member) in members.into_iter().enumerate() {
                     counted_by[member as usize].push((correlations.len(), step));

@@ -18,6 +18,16 @@ pub(super) struct Rules<'a> {
     pub categories: Vec<Option<Vec<Category>>>,
 }
 
+/// What became of a correlation.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// Number of the rule it is.
+    pub number: u32,
+    /// It, and the numbers of the rules that it counts, by position. None: the problems say why not.
+    pub found: Option<(Correlation, Vec<u32>)>,
+    pub problems: Vec<Problem>,
+}
+
 impl Rules<'_> {
     /// The rule with this id or name.
     pub fn find(&self, name: &str) -> Option<u32> {
@@ -29,9 +39,8 @@ impl Rules<'_> {
         Problem::error(at, format!("no loaded rule has the id or name `{name}`")).suggest(name, self.names.keys().map(String::as_str))
     }
 
-    /// Resolves correlations, each with the number of its rule, in an order in which each comes after those it counts: with the
-    /// numbers of the rules it counts, and what is wrong with each.
-    pub fn resolve(&mut self, correlations: &[(u32, Parsed)]) -> Vec<(u32, Option<(Correlation, Vec<u32>)>, Vec<Problem>)> {
+    /// Resolves correlations, each with the number of its rule, in an order in which each comes after those it counts.
+    pub fn resolve(&mut self, correlations: &[(u32, Parsed)]) -> Vec<Resolved> {
         let index: HashMap<u32, usize> = correlations.iter().enumerate().map(|(index, (number, _))| (*number, index)).collect();
         let mut waits = vec![0_usize; correlations.len()];
         let mut waited_by: Vec<Vec<usize>> = vec![Vec::new(); correlations.len()];
@@ -57,7 +66,7 @@ impl Rules<'_> {
                     *categories = Some(of_members);
                 }
             }
-            resolved.push((*number, found, problems));
+            resolved.push(Resolved { number: *number, found, problems });
             for other in &waited_by[at] {
                 waits[*other] -= 1;
                 if waits[*other] == 0 {
@@ -70,7 +79,7 @@ impl Rules<'_> {
             let waiting = |name: &str| self.find(name).and_then(|rule| index.get(&rule)).is_some_and(|at| !done[*at]);
             let at = parsed.rules.iter().find(|(name, _)| waiting(name)).map_or(Position::START, |(_, at)| *at);
             let problem = Problem::error(at, "correlations count each other in a circle: none of them can be first");
-            resolved.push((*number, None, vec![problem]));
+            resolved.push(Resolved { number: *number, found: None, problems: vec![problem] });
         }
         resolved
     }

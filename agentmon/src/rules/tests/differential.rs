@@ -168,10 +168,9 @@ fn json(case: &Case, category: Category) -> serde_json::Value {
 /// The other engine, for one category: with the rules that this one takes.
 fn other(collection: &SigmaCollection, category: Category, taken: &BTreeSet<String>) -> rsigma_eval::Engine {
     let of_category = |logsource: &rsigma_parser::LogSource| logsource.category.as_deref() == Some(category.name());
-    let mut wanted = SigmaCollection::default();
-    wanted.rules = collection.rules.iter().filter(|rule| of_category(&rule.logsource)).cloned().collect();
-    wanted.rules.retain(|rule| rule.id.as_ref().is_some_and(|id| taken.contains(&id.to_ascii_lowercase())));
-    wanted.filters = collection.filters.clone();
+    let is_taken = |rule: &rsigma_parser::SigmaRule| rule.id.as_ref().is_some_and(|id| taken.contains(&id.to_ascii_lowercase()));
+    let rules = collection.rules.iter().filter(|rule| of_category(&rule.logsource) && is_taken(rule)).cloned().collect();
+    let wanted = SigmaCollection { rules, filters: collection.filters.clone(), ..SigmaCollection::default() };
     let mut engine = rsigma_eval::Engine::new();
     engine.add_collection(&wanted).unwrap();
     engine
