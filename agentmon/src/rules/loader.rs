@@ -2,16 +2,18 @@
 //!
 //! Pure: text in, rules out. A broken document costs itself only. Not for: reading files (`super::load`).
 
-use super::category::{self, Category};
-use super::correlation::{self, Correlation};
+use super::category::Category;
+use super::correlation;
 use super::detection::{self, Context};
 use super::diagnostic::{Diagnostic, Position, Problem};
 use super::document::{self, Meta, Outcomes};
 use super::expression::Expression;
 use super::filter::{self, Filter};
+use super::logsource::logsource;
 use super::matcher::{Atom, Entry, Matcher};
 use super::placeholder::Placeholders;
 use super::resolve::{Resolved, Rules};
+use super::rule_set::{Compiled, RuleSet};
 use super::satisfiable::satisfiable;
 use super::yaml::{self, Node, Value};
 use super::{Rule, Severity};
@@ -43,77 +45,6 @@ impl Loaded {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-    }
-}
-
-/// Rules, compiled. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct RuleSet(Arc<Compiled>, usize);
-
-#[derive(Debug)]
-struct Compiled {
-    /// Those that work.
-    rules: Vec<Arc<Rule>>,
-    /// By number; a correlation whose rules are missing has one too.
-    numbered: Vec<Arc<Rule>>,
-    /// By category; then of failures, of successes.
-    matchers: HashMap<Category, [Option<Matcher>; 2]>,
-    correlations: Vec<Correlation>,
-    /// By rule: the correlations that count it, and at which position.
-    counted_by: Vec<Vec<(usize, usize)>>,
-    digest: String,
-}
-
-impl RuleSet {
-    /// SHA-256 over the names and texts of all sources, in hexadecimal: what exactly is loaded.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        self.0.digest.clone()
-    }
-
-    /// Every rule, in the order of the sources; those that only feed a correlation included.
-    #[must_use]
-    pub fn rules(&self) -> &[Arc<Rule>] {
-        &self.0.rules
-    }
-
-    /// Number of rules.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.rules.len()
-    }
-
-    /// Files of which something was left out because of a mistake.
-    #[must_use]
-    pub const fn skipped(&self) -> usize {
-        self.1
-    }
-
-    /// The same rules, and that of so many files something was left out.
-    pub(super) fn with_skipped(self, files: usize) -> Self {
-        Self(self.0, files)
-    }
-
-    /// Whether there is no rule.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.rules.is_empty()
-    }
-
-    pub(super) fn rule(&self, number: u32) -> Option<&Arc<Rule>> {
-        self.0.numbered.get(number as usize)
-    }
-
-    pub(super) fn matcher(&self, category: Category, success: bool) -> Option<&Matcher> {
-        self.0.matchers.get(&category)?[usize::from(success)].as_ref()
-    }
-
-    pub(super) fn correlations(&self) -> &[Correlation] {
-        &self.0.correlations
-    }
-
-    pub(super) fn counted_by(&self, rule: u32) -> &[(usize, usize)] {
-        self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
     }
 }
 
@@ -335,7 +266,7 @@ impl Loader {
         let numbered: Vec<Arc<Rule>> = self.rules.into_iter().map(Arc::new).collect();
         let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();
         let compiled = Compiled { rules, numbered, matchers, correlations, counted_by, digest };
-        Loaded { rules: RuleSet(Arc::new(compiled), 0), diagnostics: self.diagnostics }
+        Loaded { rules: compiled.into(), diagnostics: self.diagnostics }
     }
 
     /// What else is wrong with a document that is no rule.
@@ -448,41 +379,4 @@ impl Broken {
 /// Whether nothing is wrong so far.
 fn is_sound(problems: &[Problem]) -> bool {
     problems.iter().all(|problem| problem.severity < Severity::Error)
-}
-
-/// The category a rule asks for. A warning: the rule is for something else; an error: nobody knows for what.
-fn logsource(document: &Node) -> Result<Category, Problem> {
-    let Some(logsource) = document.get("logsource").filter(|node| matches!(node.value, Value::Map(_))) else {
-        return Err(Problem::error(document.at, "`logsource` is missing or not a mapping")
-            .hint("for example: {product: linux, category: file_event}"));
-    };
-    for (key, _) in logsource.entries() {
-        let known = ["category", "product", "service", "definition"];
-        if !known.contains(&key.text.as_str()) {
-            return Err(Problem::error(key.at, format!("unknown key `{}` in `logsource`", key.text)).suggest(&key.text, known));
-        }
-    }
-    if let Some(product) = logsource.get("product").filter(|product| product.text() != Some("linux")) {
-        let name = product.text().unwrap_or_default();
-        return Err(Problem::warning(product.at, format!("skipped: the rule is for product `{name}`, this monitor watches linux")));
-    }
-    if let Some(service) = logsource.get("service") {
-        let name = service.text().unwrap_or_default();
-        return Err(Problem::warning(service.at, format!("skipped: the rule reads the log of service `{name}`, this monitor reads none")));
-    }
-    let Some(category) = logsource.get("category") else {
-        if logsource.get("product").is_some() {
-            let at = logsource.at;
-            return Err(Problem::warning(at, "skipped: the rule names no category: it reads lines of any log, this monitor reads none"));
-        }
-        return Err(Problem::error(logsource.at, "`category` is missing in `logsource`"));
-    };
-    let name = category.text().unwrap_or_default();
-    let known = Category::ALL.iter().map(|category| category.name());
-    Category::from_name(name).ok_or_else(|| {
-        if category::NOT_YET.contains(&name) {
-            return Problem::error(category.at, format!("no event of this build has the category `{name}`"));
-        }
-        Problem::error(category.at, format!("unknown category `{name}`")).suggest(name, known)
-    })
 }

@@ -33,12 +33,14 @@ thread_local! {
 
 // SAFETY: every call is handed to the system's allocator as it is; the counter is a plain cell without a destructor.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the caller promises what the system's allocator asks for.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the caller promises what the system's allocator asks for.
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise is passed on; the block came from the same allocator.
         unsafe { System.dealloc(block, layout) }
