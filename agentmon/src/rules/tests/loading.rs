@@ -228,6 +228,22 @@ fn a_mistake_hides_no_other_in_its_document_its_file_or_its_directory() {
 }
 
 #[test]
+fn rules_for_something_else_are_skipped_aloud() {
+    let of = |logsource: &str| {
+        let text = good().replace("{product: linux, category: process_creation}", logsource);
+        let loaded = load(&[Source { name: "r", text: &text }]);
+        assert_eq!((loaded.rules.len(), loaded.diagnostics.len()), (0, 1), "{logsource}");
+        (loaded.diagnostics[0].severity, loaded.diagnostics[0].is_skipped())
+    };
+    for logsource in ["{product: windows, category: process_creation}", "{product: linux, service: sshd}", "{product: linux}"] {
+        assert_eq!(of(logsource), (Severity::Warning, true), "{logsource}");
+    }
+    for logsource in ["{category: process_creatin}", "{product: linux, categry: file_event}", "{definition: x}"] {
+        assert_eq!(of(logsource), (Severity::Error, false), "{logsource}");
+    }
+}
+
+#[test]
 fn an_id_is_taken_once() {
     let text = good().replace("title: r", "title: second");
     let sources = [Source { name: "a.yml", text: &good() }, Source { name: "b.yml", text: &text }];
