@@ -44,7 +44,7 @@ impl Groups {
         let before = counter.len();
         let count = match sighting.value {
             Some(value) => counter.add_value(value, event.timestamp_ns, timespan_ns, keep),
-            None => counter.add_event(event.timestamp_ns, timespan_ns, keep),
+            None => counter.add_event(event.repeated, event.timestamp_ns, timespan_ns, keep),
         };
         share.entries = (share.entries + counter.len()).saturating_sub(before);
         (correlation.holds(count) && counter.fire(timespan_ns)).then_some(count)

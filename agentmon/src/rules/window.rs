@@ -94,10 +94,11 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// Counts every event: adds one and returns how many are in the window, at most `keep`.
-    pub fn add_event(&mut self, timestamp_ns: u64, timespan_ns: u64, keep: usize) -> u64 {
+    /// Counts every event: adds one that stands for so many `times`, and returns how many are in the window, at most `keep`.
+    pub fn add_event(&mut self, times: u64, timestamp_ns: u64, timespan_ns: u64, keep: usize) -> u64 {
         self.advance(timestamp_ns);
-        self.entries.push_back((self.now_ns, (0, 0)));
+        let times = usize::try_from(times).unwrap_or(keep).min(keep);
+        self.entries.extend(std::iter::repeat_n((self.now_ns, (0, 0)), times));
         while self.entries.len() > keep || self.oldest_is_over(timespan_ns) {
             self.entries.pop_front();
         }
@@ -167,8 +168,10 @@ mod tests {
     fn the_window_slides_over_every_edge() {
         // Five events around the edge between second 9 and second 10, in a window of one second.
         let mut counter = Counter::default();
-        let counts: Vec<u64> =
-            [9_600, 9_800, 10_000, 10_200, 10_400, 10_600].iter().map(|ms| counter.add_event(ms * 1_000_000, 1_000_000_000, 10)).collect();
+        let counts: Vec<u64> = [9_600, 9_800, 10_000, 10_200, 10_400, 10_600]
+            .iter()
+            .map(|ms| counter.add_event(1, ms * 1_000_000, 1_000_000_000, 10))
+            .collect();
         assert_eq!(counts, [1, 2, 3, 4, 5, 5], "the first left when the sixth came, a second after it");
     }
 
@@ -210,9 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn an_event_counts_as_often_as_it_was_repeated() {
+        let mut counter = Counter::default();
+        assert_eq!(counter.add_event(3, 0, 100, 11), 3);
+        assert_eq!(counter.add_event(7, 50, 100, 11), 10);
+        assert_eq!(counter.add_event(1, 120, 100, 11), 8, "the first three are over");
+        assert_eq!(counter.add_event(u64::MAX, 130, 100, 11), 11);
+        assert_eq!(counter.len(), 11, "no more is kept than decides");
+    }
+
+    #[test]
     fn firing_is_once_per_timespan() {
         let mut counter = Counter::default();
-        let fired = (0..1000).filter(|n| counter.add_event(n * 10, 1000, 5) >= 3 && counter.fire(1000)).count();
+        let fired = (0..1000).filter(|n| counter.add_event(1, n * 10, 1000, 5) >= 3 && counter.fire(1000)).count();
         assert_eq!(fired, 10);
     }
 
