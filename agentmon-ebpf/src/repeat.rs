@@ -142,6 +142,7 @@ fn keep(scratch: *mut Scratch, key: &Key) {
         (&raw mut entry.latest_ns).write_volatile(0);
     }
     // Full, or another CPU was faster: this one is sent in any case.
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a copy would take more than there is of stack")]
     let _ = AM_REPEATED.insert(key, &*entry, NO_EXIST);
 }
 
