@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// The agent of a test.
 pub const AGENT: AgentId = AgentId(1);
+/// Most that one event is taken for.
+const REPEATED_MAX: usize = 1000;
 /// Ring of tests that must lose nothing.
 const RING_BYTES: u32 = 16 * 1024 * 1024;
 
@@ -119,6 +121,7 @@ impl Watch {
             run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
         self.sync();
+        self.fetch();
         run
     }
 
@@ -184,10 +187,11 @@ impl Watch {
         &self.events
     }
 
-    /// The same, flat.
+    /// The same, flat; an event that stands for several operations as often as that.
     #[must_use]
     pub fn flat(&self) -> Vec<Fields> {
-        self.events.iter().map(flatten).collect()
+        let times = |event: &Event| usize::try_from(event.repeated).unwrap_or(usize::MAX).min(REPEATED_MAX);
+        self.events.iter().flat_map(|event| std::iter::repeat_n(flatten(event), times(event))).collect()
     }
 
     /// Every line of truth has an event of its own that agrees in every field; there are at least `least` lines; nothing

@@ -134,7 +134,8 @@ fn what_is_counted_is_not_lost_while_the_ring_is_full() {
 #[test]
 fn counts_are_fetched_when_their_generation_is_over_and_once() {
     let mut watch = Watch::start(STIMULUS);
-    let run = watch.run(&["repeat", "1000"]);
+    let run = watch.begin(&["repeat", "1000"]).finish();
+    watch.sync();
     let now = |watch: &Watch| watch.events().last().expect("events").timestamp_ns;
     let begin = now(&watch);
     assert_eq!(watch.sensor.counted(Counted::Over(begin)).expect("the counts").len(), 0, "its generation is not over");
