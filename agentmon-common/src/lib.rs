@@ -10,6 +10,7 @@
 pub mod netlink;
 pub mod offsets;
 pub mod record;
+pub mod repeat;
 pub mod rings;
 pub mod stats;
 pub mod syscalls;

@@ -53,9 +53,30 @@ pub const fn of(kind: u16) -> usize {
     (URGENT_MASK >> (kind & 63)) as usize & 1
 }
 
+/// Bytes that a record of `len` bytes takes of a ring: the kernel puts eight before each and begins each at a multiple of eight
+/// (`__bpf_ringbuf_reserve`, `kernel/bpf/ringbuf.c`).
+#[inline(always)]
+#[must_use]
+pub const fn space(len: u64) -> u64 {
+    (len + 15) & !7
+}
+
+/// An agent may have so many times as much in a ring as is free there
+/// (`docs/decisions/0020-shares-of-the-rings.md`).
+pub const SHARE: u64 = 8;
+/// A ring's size by this is what an agent may have in it in any case.
+pub const SHARE_ALWAYS: u64 = 64;
+
+/// Whether an agent that has `held` bytes in a ring of `size` bytes may put `space` more there, of which `free` are left.
+#[inline(always)]
+#[must_use]
+pub const fn is_within_share(held: u64, space: u64, free: u64) -> bool {
+    held + space <= free * SHARE
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{MAIN, URGENT, URGENT_KINDS, of};
+    use super::{MAIN, SHARE, URGENT, URGENT_KINDS, is_within_share, of, space};
     use crate::record::kind;
 
     #[test]
@@ -63,6 +84,41 @@ mod tests {
         for number in 0..kind::COUNT as u16 {
             let wanted = if URGENT_KINDS.contains(&number) { URGENT } else { MAIN };
             assert_eq!(of(number), wanted, "kind {number}");
+        }
+    }
+
+    #[test]
+    fn the_space_of_a_record_is_what_the_kernel_takes() {
+        assert_eq!([0, 1, 8, 9, 96, 97].map(space), [8, 16, 16, 24, 104, 112]);
+    }
+
+    /// Agents that take all they may, in turn, until nobody may any more: each has the same, and something is left.
+    #[test]
+    fn greedy_agents_share_a_ring_and_leave_room() {
+        const SIZE: u64 = 1 << 20;
+        const RECORD: u64 = 256;
+        for agents in 1..=8_u64 {
+            let mut held = [0_u64; 8];
+            let held = &mut held[..agents as usize];
+            loop {
+                let before = held.iter().sum::<u64>();
+                for one in 0..held.len() {
+                    let free = SIZE - held.iter().sum::<u64>();
+                    if is_within_share(held[one], RECORD, free) {
+                        held[one] += RECORD;
+                    }
+                }
+                if held.iter().sum::<u64>() == before {
+                    break;
+                }
+            }
+            let fair = SIZE * SHARE / (1 + agents * SHARE);
+            for one in &*held {
+                assert!(one.abs_diff(fair) <= 2 * SHARE * RECORD, "{agents} agents: {one} of {fair}");
+            }
+            let free = SIZE - held.iter().sum::<u64>();
+            assert!(free >= SIZE / (1 + agents * SHARE) - 2 * SHARE * RECORD, "{agents} agents leave {free}");
+            assert!(is_within_share(0, RECORD, free), "another agent has room");
         }
     }
 }

@@ -48,6 +48,24 @@ impl SlotStats {
         Self { claimed_ns: 0, produced: [0; kind::COUNT], dropped: [0; kind::COUNT], rings: [Numbering::ZERO; rings::COUNT] };
 }
 
+/// What an agent has put into the rings: the value of the map `AM_PUT`, which the probes write.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Put {
+    /// Bytes of [`rings::space`] since the probes were loaded, by [`rings`].
+    pub bytes: [u64; rings::COUNT],
+    /// Records that were dropped because it had its share of the ring. They are counted by kind too.
+    pub refused: u64,
+}
+
+/// What of that the daemon has taken out: the value of the map `AM_TAKEN`, which it writes. The difference waits in the rings.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Taken {
+    /// As in [`Put`].
+    pub bytes: [u64; rings::COUNT],
+}
+
 /// What one CPU counts without a slot, by atomic additions; the value of the map `AM_STATS`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

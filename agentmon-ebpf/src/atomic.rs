@@ -51,12 +51,60 @@ pub unsafe fn release(at: *mut u64) {
 /// `at` must be an aligned word of a map value.
 #[inline(always)]
 pub unsafe fn increment(at: *mut u64) {
+    // SAFETY: as the caller vouches for.
+    unsafe { add(at, 1) };
+}
+
+/// Adds `more`.
+///
+/// # Safety
+/// `at` must be an aligned word of a map value.
+#[inline(always)]
+pub unsafe fn add(at: *mut u64, more: u64) {
     // SAFETY: one instruction on a word the caller vouches for.
     #[cfg(target_arch = "bpf")]
     unsafe {
-        asm!("lock *(u64 *)({at} + 0) += {one}", at = in(reg) at, one = in(reg) 1_u64, options(nostack))
+        asm!("lock *(u64 *)({at} + 0) += {more}", at = in(reg) at, more = in(reg) more, options(nostack))
     };
     // SAFETY: as above.
     #[cfg(not(target_arch = "bpf"))]
-    unsafe { AtomicU64::from_ptr(at) }.fetch_add(1, SeqCst);
+    unsafe { AtomicU64::from_ptr(at) }.fetch_add(more, SeqCst);
+}
+
+/// Adds `more`; says what it was.
+///
+/// # Safety
+/// `at` must be an aligned word of a map value.
+#[inline(always)]
+pub unsafe fn fetch_add(at: *mut u64, more: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let was;
+        // SAFETY: one instruction on a word the caller vouches for.
+        unsafe {
+            asm!("{word} = atomic_fetch_add((u64 *)({at} + 0), {word})", at = in(reg) at, word = inout(reg) more => was, options(nostack))
+        };
+        was
+    }
+    // SAFETY: as above.
+    #[cfg(not(target_arch = "bpf"))]
+    unsafe { AtomicU64::from_ptr(at) }.fetch_add(more, SeqCst)
+}
+
+/// Stores `new`; says what it was.
+///
+/// # Safety
+/// `at` must be an aligned word of a map value.
+#[inline(always)]
+pub unsafe fn exchange(at: *mut u64, new: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let was;
+        // SAFETY: one instruction on a word the caller vouches for.
+        unsafe { asm!("{word} = xchg_64({at} + 0, {word})", at = in(reg) at, word = inout(reg) new => was, options(nostack)) };
+        was
+    }
+    // SAFETY: as above.
+    #[cfg(not(target_arch = "bpf"))]
+    unsafe { AtomicU64::from_ptr(at) }.swap(new, SeqCst)
 }

@@ -3,8 +3,9 @@
 //! Sizes that depend on the host (`AM_SCRATCH`, `AM_SLOTS`, `AM_RING`) are set by the loader. Not for: what the values mean.
 
 use agentmon_common::record::{ENTER_BYTES, Header, RECORD_MAX, SocketFixed};
+use agentmon_common::repeat::{COUNTED_MAX, Key, Repeated, SEEN_MAX};
 use agentmon_common::rings::URGENT_BYTES;
-use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
+use agentmon_common::stats::{CpuStats, Put, SLOTS, SlotStats, Taken};
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
@@ -66,6 +67,23 @@ pub static AM_SCRATCH: Array<Scratch> = Array::with_max_entries(SLOTS as u32, 0)
 /// Who holds each scratch, and what was counted there: the same indices.
 #[map]
 pub static AM_SLOTS: Array<SlotStats> = Array::with_max_entries(SLOTS as u32, 0);
+
+/// What failed lately, as marks of its hash: what has no mark here fails for the first time, and costs no look into `AM_REPEATED`.
+/// Marks overwrite one another.
+#[map]
+pub static AM_SEEN: Array<u64> = Array::with_max_entries(SEEN_MAX, 0);
+
+/// What fails again and again, and how often. When it is full, what is not in it is not counted but sent.
+#[map]
+pub static AM_REPEATED: HashMap<Key, Repeated> = HashMap::with_max_entries(COUNTED_MAX, 0);
+
+/// agent -> what it has put into the rings.
+#[map]
+pub static AM_PUT: Array<Put> = Array::with_max_entries(AGENTS_MAX, 0);
+
+/// agent -> what of that the daemon has taken.
+#[map]
+pub static AM_TAKEN: Array<Taken> = Array::with_max_entries(AGENTS_MAX, 0);
 
 /// Counters of what has no slot.
 #[map]
@@ -141,6 +159,8 @@ impl Kept {
 pub struct Scratch {
     pub record: [u8; RECORD_MAX],
     pub walk: Walk,
+    /// Of the record, if it failed (`repeat`).
+    pub repeat: Key,
 }
 
 /// State of one path walk. It lives in a map value, not on the stack, because the verifier forgets what it knew of

@@ -8,8 +8,10 @@ use crate::errors::ProbeError;
 use crate::kernel::{Task, load, offset};
 use crate::maps::{self, AM_RING, AM_SLEEPING, AM_URGENT, Scratch};
 use crate::slot::Slot;
+use crate::{repeat, share};
 use agentmon_common::record::{Header, NO_SYSCALL, PATH_MAX, RECORD_MAX, Span, flags, kind};
 use agentmon_common::rings::{self, URGENT};
+use agentmon_common::stats::SlotStats;
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_output,
 };
@@ -183,38 +185,73 @@ impl Record {
         Ok(Some(Span { offset: at as u32, len: take as u32, original }))
     }
 
-    /// Counts the record and hands it to the ring of its kind.
+    /// Counts the record and hands it to the ring of its kind, unless it repeats a failure that is being counted.
     #[inline(always)]
     pub fn submit(mut self) -> Result<(), ProbeError> {
         let len = at_most(self.len, RECORD_MAX)?;
-        let kind = self.header().kind as usize;
-        if kind >= kind::COUNT {
-            return Err(ProbeError::TooLarge);
-        }
-        let stats = self.slot.stats();
-        let ring = rings::of(kind as u16);
-        stats.produced[kind] += 1;
-        stats.rings[ring].seq += 1;
-        let (seq, lost) = (stats.rings[ring].seq, stats.rings[ring].lost);
         let header = self.header();
         header.len = len as u32;
-        header.seq = seq;
-        header.lost_before = lost as u32;
-        let map = if ring == URGENT { &raw const AM_URGENT } else { &raw const AM_RING };
-        // SAFETY: `base` is a map value of RECORD_MAX bytes and `len` no more than that.
-        let rc = unsafe { bpf_ringbuf_output(map.cast_mut().cast(), self.base().cast(), len as u64, NO_WAKEUP) };
-        // Anew: with the one from above the verifier would walk all that follows once for each ring.
-        let ring = rings::of(self.header().kind);
-        let stats = self.slot.stats();
-        if rc < 0 {
-            stats.dropped[kind] += 1;
-            stats.rings[ring].lost += 1;
-        } else {
-            stats.rings[ring].lost = 0;
-            wake();
-        }
-        Ok(())
+        let failed = header.ret < 0;
+        let counted = failed && repeat::is_counted_instead(self.scratch());
+        let sent = am_send(self.scratch(), self.slot.stats(), u64::from(counted));
+        if sent == 0 { Ok(()) } else { Err(ProbeError::TooLarge) }
     }
+}
+
+/// Counts the record in the scratch as produced and, if it is not `counted` elsewhere, hands it to its ring. Not 0: it is none.
+///
+/// A global function, as `am_identify`. It calls none: on 6.1 all nested functions have 512 bytes of stack.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_send(scratch: *mut Scratch, stats: *mut SlotStats, counted: u64) -> u64 {
+    if scratch.is_null() || stats.is_null() {
+        return 1;
+    }
+    // SAFETY: neither is null, the verifier has checked at the call that all of both is there, and they are the caller's alone.
+    let (header, stats) = unsafe { (&mut *scratch.cast::<Header>(), &mut *stats) };
+    let kind = header.kind as usize;
+    if kind >= kind::COUNT {
+        return 1;
+    }
+    stats.produced[kind] += 1;
+    if counted != 0 {
+        return 0;
+    }
+    let ring = rings::of(kind as u16);
+    stats.rings[ring].seq += 1;
+    header.seq = stats.rings[ring].seq;
+    header.lost_before = stats.rings[ring].lost as u32;
+    if output(scratch, header, ring) {
+        // Anew: with the one from above the verifier would walk all that follows once for each ring.
+        let ring = rings::of(header.kind);
+        stats.rings[ring].lost = 0;
+        share::add(header.agent, ring, u64::from(header.len));
+        wake();
+        return 0;
+    }
+    let ring = rings::of(header.kind);
+    if header.flags & flags::REPEATED != 0 && repeat::is_taken_back(scratch, header) {
+        // Nothing is lost: the next one tells of it, or the daemon fetches it.
+        stats.rings[ring].seq -= 1;
+        return 0;
+    }
+    stats.dropped[kind] += 1;
+    stats.rings[ring].lost += 1;
+    0
+}
+
+/// Whether the record in the scratch is in its ring now: there was room, and its agent has not more there than its share.
+#[inline(always)]
+fn output(scratch: *mut Scratch, header: &Header, ring: usize) -> bool {
+    let len = u64::from(header.len);
+    if !share::has_room(header.agent, ring, len) {
+        return false;
+    }
+    let Ok(len) = at_most(len as usize, RECORD_MAX) else { return false };
+    let map = if ring == URGENT { &raw const AM_URGENT } else { &raw const AM_RING };
+    // SAFETY: the scratch begins with RECORD_MAX bytes of record, and `len` is no more than that.
+    let rc = unsafe { bpf_ringbuf_output(map.cast_mut().cast(), scratch.cast(), len as u64, NO_WAKEUP) };
+    rc >= 0
 }
 
 /// Whose the record in the scratch is: the task's that runs now. Not 0: a pointer was null.

@@ -9,7 +9,7 @@ use crate::run::{Run, Running};
 use agentmon::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
 use agentmon::sensor::frames::Frames;
 use agentmon::sensor::ring::{self, Drain, RecordSource};
-use agentmon::sensor::{Sensor, SensorConfig};
+use agentmon::sensor::{Counted, Sensor, SensorConfig};
 use agentmon_common::rings;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// The agent of a test.
 pub const AGENT: AgentId = AgentId(1);
+/// Most that one event is taken for.
+const REPEATED_MAX: usize = 1000;
 /// Ring of tests that must lose nothing.
 const RING_BYTES: u32 = 16 * 1024 * 1024;
 
@@ -119,6 +121,7 @@ impl Watch {
             run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
         self.sync();
+        self.fetch();
         run
     }
 
@@ -168,16 +171,27 @@ impl Watch {
         }
     }
 
+    /// Takes what the kernel counted instead of telling it: of stimuli that have ended.
+    ///
+    /// # Panics
+    /// When it cannot be read, or does not decode.
+    pub fn fetch(&mut self) {
+        for record in self.sensor.counted(Counted::All).expect("the counts") {
+            self.events.push(decode::decode(&record).unwrap_or_else(|error| panic!("{error} in {record:?}")));
+        }
+    }
+
     /// Everything collected so far, in the order of the ring.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// The same, flat.
+    /// The same, flat; an event that stands for several operations as often as that.
     #[must_use]
     pub fn flat(&self) -> Vec<Fields> {
-        self.events.iter().map(flatten).collect()
+        let times = |event: &Event| usize::try_from(event.repeated).unwrap_or(usize::MAX).min(REPEATED_MAX);
+        self.events.iter().flat_map(|event| std::iter::repeat_n(flatten(event), times(event))).collect()
     }
 
     /// Every line of truth has an event of its own that agrees in every field; there are at least `least` lines; nothing
@@ -243,7 +257,7 @@ impl Watch {
             // Of these the header names a process that did nothing itself: it was moved, signalled, or found; or its connection
             // ends, which outlives it.
             let passive = [Kind::CgroupJoin, Kind::CgroupLeave, Kind::Signal, Kind::ProcessSeen, Kind::Flow];
-            if passive.contains(&event.kind()) {
+            if passive.contains(&event.kind()) || event.is_late() {
                 continue;
             }
             assert!(!ended.contains(&event.process), "a process acted after its end: {event:?}");
@@ -261,7 +275,7 @@ impl Watch {
     pub fn check_order(&self) {
         self.check_lives();
         let mut last: HashMap<(u16, usize), u64> = HashMap::new();
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| !event.is_late()) {
             let before = last.insert((event.slot, rings::of(event.kind() as u16)), event.seq).unwrap_or(0);
             assert!(event.seq > before, "record {} of slot {} after {before}", event.seq, event.slot);
             assert_eq!(event.seq - before - 1, u64::from(event.lost_before), "hole before record {} of slot {}", event.seq, event.slot);

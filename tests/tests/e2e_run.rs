@@ -61,6 +61,22 @@ fn piped_standard_output_is_ndjson_alone_and_the_summary_stands_on_standard_erro
     assert!(ended.stderr.find("to-stdout") < ended.stderr.find("summary"), "the summary comes last: {}", ended.stderr);
 }
 
+/// Most are told when the session ends, since what is left of a count waits for the end of its generation.
+#[test]
+fn failures_that_repeat_are_few_lines_that_say_how_many() {
+    let script = "i=0; while [ $i -lt 5000 ]; do true </agentmon-no-such; i=$((i+1)); done 2>/dev/null";
+    let ended = Session::script(&["--name", "e2e-repeat"], script, &[]).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let events = ended.events();
+    let lines = events.all(&[("/metadata/event_code", json!("openat")), ("/file/path", json!("/agentmon-no-such"))]);
+    let told: u64 = lines.iter().map(|line| line["count"].as_u64().unwrap_or(1)).sum();
+    assert_eq!(told, 5000, "in {} lines", lines.len());
+    assert!(lines.len() < 500, "{} lines", lines.len());
+    assert!(lines.iter().all(|line| line["status_code"] == "ENOENT" && line["process"]["uid"] == lines[0]["process"]["uid"]));
+    assert!(lines.iter().any(|line| line["count"].as_u64().is_some_and(|count| count > 100)), "none says how many");
+    assert!(ended.stderr.contains("lost  0\n"), "{}", ended.stderr);
+}
+
 #[test]
 fn the_same_lines_are_in_the_log_directory_when_one_is_given() {
     let place = tempfile::tempdir().expect("a directory");

@@ -131,6 +131,9 @@ pub mod flags {
     pub const TRUNCATED: u16 = 1 << 4;
     /// The operation was handed over (io_uring): what came of it is not known, and the return value is 0.
     pub const SUBMITTED: u16 = 1 << 5;
+    /// The record stands for several operations that failed in the same way: its last eight bytes say for how many, itself
+    /// included ([`crate::repeat`]).
+    pub const REPEATED: u16 = 1 << 6;
 }
 
 /// Bits of the `path_flags` fields: what a path walk met.

@@ -87,7 +87,8 @@ pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
         euid: header.euid,
         comm: header.comm,
         outcome: outcome(header.ret),
-        flags: header.flags | changed_peer(&detail, header.flags),
+        repeated: record.repeated()?,
+        flags: header.flags & !flags::REPEATED | changed_peer(&detail, header.flags),
         operation: operation(&header, kind, &detail),
         slot: header.slot,
         seq: header.seq,
@@ -100,6 +101,12 @@ pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
 #[must_use]
 pub fn kind_number(bytes: &[u8]) -> Option<u16> {
     Header::read_from_prefix(bytes).ok().map(|(header, _)| header.kind)
+}
+
+/// Agent of a record that may not decode; 0, which is none, when it has no header.
+#[must_use]
+pub fn agent_number(bytes: &[u8]) -> u32 {
+    Header::read_from_prefix(bytes).map_or(0, |(header, _)| header.agent)
 }
 
 /// Boot time of a record that may not decode, nanoseconds, for ordering; 0 when it has no header.
@@ -336,7 +343,10 @@ const fn file(wire: WireFile) -> FileId {
 
 mod call;
 mod names;
+mod repeated;
 mod socket;
+
+pub use repeated::repetition;
 
 const _: () = assert!(Kind::ALL[Kind::ALL.len() - 1] as usize + 1 == kind::COUNT);
 

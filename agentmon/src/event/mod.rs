@@ -282,13 +282,17 @@ pub struct Event {
     pub comm: [u8; 16],
     /// Result of the operation.
     pub outcome: Outcome,
-    /// Bits of [`flags`].
+    /// Operations that the event stands for: more than one when the same failed again and again. Time and thread are the last
+    /// one's.
+    pub repeated: u64,
+    /// Bits of [`flags`], but for [`flags::REPEATED`].
     pub flags: u16,
     /// Name of the system call (`openat`), or of the kind when none was involved.
     pub operation: &'static str,
     /// Slot the record was built in; the CPU is this by [`agentmon_common::stats::SLOTS`].
     pub slot: u16,
-    /// Number of the record among those of that slot and the same ring ([`agentmon_common::rings`]).
+    /// Number of the record among those of that slot and the same ring ([`agentmon_common::rings`]); 0: it came
+    /// through none, but was counted in the kernel and fetched.
     pub seq: u64,
     /// Records of that slot and ring lost just before this one.
     pub lost_before: u32,
@@ -327,6 +331,12 @@ impl Event {
     #[must_use]
     pub fn comm(&self) -> &[u8] {
         self.comm.split(|b| *b == 0).next().unwrap_or_default()
+    }
+
+    /// Whether it was counted in the kernel and fetched seconds later: its process may be long gone.
+    #[must_use]
+    pub const fn is_late(&self) -> bool {
+        self.seq == 0
     }
 
     /// Whether this flag of [`flags`] is set.

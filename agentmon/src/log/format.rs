@@ -214,6 +214,9 @@ impl Format {
             status: class.status.unwrap_or(if event.outcome.succeeded() { 1 } else { 2 }),
             status_code: event.outcome.error_name(),
         });
+        if event.repeated > 1 {
+            line.json.number("count", event.repeated);
+        }
         security::on_event(&mut line, matches);
         let profiles = Profiles { agent: true, users: class.users, security: !matches.is_empty() };
         self.envelope.write(&mut line, Id::Sequence(sequence), event.operation, profiles);

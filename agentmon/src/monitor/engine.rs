@@ -5,6 +5,7 @@
 
 use super::canary::CanaryEye;
 use super::escaped;
+use super::floods::Floods;
 use super::home::Home;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
 use super::outputs::{Closed, Outputs};
@@ -21,9 +22,9 @@ use crate::process::{Operation, ProcessTable};
 use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
-use crate::sensor::Sensor;
 use crate::sensor::frames::Frames;
 use crate::sensor::stats::KernelStats;
+use crate::sensor::{Counted, Sensor};
 use crate::view::{Losses, Summary};
 use anyhow::Context;
 use bytes::Bytes;
@@ -70,6 +71,7 @@ pub struct Engine {
     recorder: Recorder,
     tally: Tally,
     canary: CanaryEye,
+    floods: Floods,
     matches: Vec<Match>,
     /// Agents whose kill could not be proved, and the boot time when that was told.
     unproved: HashMap<AgentId, u64>,
@@ -102,6 +104,7 @@ impl Engine {
             recorder,
             tally: Tally::default(),
             canary: CanaryEye::default(),
+            floods: Floods::default(),
             matches: Vec::new(),
             unproved: HashMap::new(),
             home,
@@ -158,6 +161,14 @@ impl Engine {
         taken
     }
 
+    /// Failures that the kernel has counted. They come late, so that the order of what a process did is not theirs.
+    fn take_counted(&mut self, which: Counted) {
+        match self.sensor.counted(which) {
+            Ok(records) => records.iter().for_each(|record| self.record(record)),
+            Err(error) => tracing::error!("cannot read what the probes have counted: {error}"),
+        }
+    }
+
     fn record(&mut self, frame: &Bytes) {
         match decode::decode(frame) {
             Ok(event) => self.event(&event),
@@ -170,19 +181,21 @@ impl Engine {
 
     /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
     fn event(&mut self, event: &Event) {
-        self.last_event_ns = event.timestamp_ns;
+        if !event.is_late() {
+            self.last_event_ns = event.timestamp_ns;
+        }
         if event.agent == CANARY {
-            self.tally.canary();
+            self.tally.canary(event.repeated);
             self.canary.saw(event);
             return;
         }
-        self.tally.received(event.kind());
+        self.tally.received(event.kind(), event.repeated);
         self.home.guard(event);
         self.table.apply(event);
         self.revive(event);
         let (Some(entry), Some(process)) = (self.register.get(event.agent), self.table.get(event.process)) else {
             // An agent that is no longer watched, whose processes still ran: its records were on their way.
-            self.tally.unclaimed();
+            self.tally.unclaimed(event.repeated);
             return;
         };
         let op = Operation { event, agent: &entry.agent, process, parent: self.table.parent(process) };
@@ -309,6 +322,7 @@ impl Engine {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
         let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, || list(&roots)));
+        self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
         match watched {
@@ -360,8 +374,10 @@ impl Engine {
 
     fn unwatch(&mut self, agent: AgentId) {
         self.stop_watching(agent);
+        self.take_counted(Counted::Of(agent));
         self.rules.forget(agent);
         self.verdicts.forget(agent);
+        self.floods.end(agent);
         if let Some((_, errors)) = self.register.unwatch(agent) {
             // A cgroup that is gone has no mark to remove.
             for error in errors.iter().filter(|error| !error.is_gone()) {
@@ -395,6 +411,7 @@ impl Engine {
     fn tick(&mut self, frames: &Frames) {
         self.next_tick = Instant::now() + TICK;
         self.sensor.flush_messages();
+        self.take_counted(Counted::Over(boot_ns()));
         self.account();
         self.see_states();
         self.recorder.tick(frames, &self.register, &self.table);
@@ -440,6 +457,7 @@ impl Engine {
         }
         self.tally.screen(self.outputs.take_screen_dropped());
         self.recorder.tally(&self.tally, boot_ns());
+        self.floods.look(&self.sensor, &self.register);
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);
@@ -457,6 +475,7 @@ impl Engine {
     }
 
     fn finish(mut self) -> Finished {
+        self.take_counted(Counted::All);
         self.account();
         let reason = self.finishing.take().map(|(reason, _)| reason).unwrap_or_default();
         self.outputs.lifecycle(boot_ns(), &Lifecycle::Stop { reason: &reason });

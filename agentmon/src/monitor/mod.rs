@@ -7,6 +7,7 @@
 mod canary;
 mod engine;
 mod escaped;
+mod floods;
 mod home;
 mod message;
 mod outputs;

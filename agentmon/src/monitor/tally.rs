@@ -1,5 +1,5 @@
-//! The engine's count of records: what came, what was lost where. Received + dropped + undecodable = produced, per kind, but
-//! for the canary's, which are counted by themselves.
+//! The engine's count of operations: what came, what was lost where. Received + dropped + undecodable = produced, per kind, but
+//! for the canary's, which are counted by themselves, and for failures that the kernel is still counting.
 //!
 //! Not for: exporting (`crate::metrics`) or telling (`super::outputs`).
 
@@ -54,14 +54,14 @@ struct Told {
 }
 
 impl Tally {
-    /// A record became an event.
-    pub fn received(&mut self, kind: Kind) {
-        self.received.0[kind as usize] += 1;
+    /// A record of so many operations became an event.
+    pub fn received(&mut self, kind: Kind, operations: u64) {
+        self.received.0[kind as usize] += operations;
     }
 
-    /// A record of the canary became an event.
-    pub fn canary(&mut self) {
-        self.canary += 1;
+    /// A record of so many of the canary's operations became an event.
+    pub fn canary(&mut self, operations: u64) {
+        self.canary += operations;
     }
 
     /// A record did not.
@@ -70,9 +70,9 @@ impl Tally {
         self.undecodable.0[known] += 1;
     }
 
-    /// An event of an agent that is no longer watched.
-    pub fn unclaimed(&mut self) {
-        self.unclaimed += 1;
+    /// An event of so many operations of an agent that is no longer watched.
+    pub fn unclaimed(&mut self, operations: u64) {
+        self.unclaimed += operations;
     }
 
     /// Live lines were dropped.
@@ -158,9 +158,9 @@ mod tests {
         }
         kernel.dropped[usize::from(kind::OPEN)] = 3;
         tally.kernel(kernel);
-        (0..2).for_each(|_| tally.received(Kind::Open));
+        tally.received(Kind::Open, 2);
         (0..2).for_each(|_| tally.undecodable(Some(kind::OPEN)));
-        tally.received(Kind::Exec);
+        tally.received(Kind::Exec, 1);
         tally.undecodable(Some(kind::EXEC));
         for number in 0..kind::COUNT {
             let accounted = tally.received.0[number] + tally.kernel.dropped[number] + tally.undecodable.0[number];

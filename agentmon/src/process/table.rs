@@ -44,7 +44,7 @@ impl ProcessTable {
         if matches!(&event.detail, Detail::CgroupState(state) if !state.by_member) {
             return self.stranger.insert(unknown(event));
         }
-        if matches!(event.detail, Detail::Flow(_)) {
+        if matches!(event.detail, Detail::Flow(_)) || event.is_late() {
             return self.owner(event);
         }
         self.make_room();
@@ -78,7 +78,8 @@ impl ProcessTable {
         self.entry(event)
     }
 
-    /// Whose a connection was: as it is known, since the event says it as it was then. One that is forgotten is not kept anew.
+    /// Whose a connection was, or a failure that was counted: as it is known, since the event says it as it was then. One that is
+    /// forgotten is not kept anew.
     fn owner(&mut self, event: &Event) -> &Process {
         match self.processes.get(&event.process) {
             Some(process) => process,

@@ -4,7 +4,7 @@ use super::ProcessTable;
 use super::table::{EXITED_KEPT, PROCESSES_MAX};
 use crate::event::{
     AgentId, Cgroup, CgroupAction, CgroupId, CgroupState, Detail, Event, Exec, Exit, Flow, Fork, Open, Outcome, Path, PathTrust,
-    ProcessKey, Text,
+    ProcessKey, Text, Unlink,
 };
 use bytes::Bytes;
 
@@ -27,6 +27,7 @@ fn event(process: ProcessKey, detail: Detail) -> Event {
         flags: 0,
         operation: "test",
         slot: 0,
+        repeated: 1,
         seq: 1,
         lost_before: 0,
         detail,
@@ -133,6 +134,16 @@ fn a_connection_that_outlives_its_process_brings_it_not_back() {
     later.euid = 77;
     let owner = table.apply(&later);
     assert_eq!((owner.euid, owner.image.is_some()), (1000, true));
+}
+
+#[test]
+fn a_failure_that_is_told_late_changes_and_brings_back_no_process() {
+    let mut table = ProcessTable::new();
+    let late = |tgid, euid| Event { seq: 0, repeated: 9, euid, ..event(key(tgid), Detail::Unlink(Unlink::default())) };
+    assert_eq!(table.apply(&late(9, 1000)).key, key(9));
+    assert!(table.is_empty() && table.living().next().is_none());
+    table.apply(&exec(key(9), "/bin/rm"));
+    assert_eq!(table.apply(&late(9, 77)).euid, 1000);
 }
 
 #[test]

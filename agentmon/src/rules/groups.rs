@@ -87,12 +87,12 @@ impl Window {
         }
     }
 
-    /// Adds an event; returns what is measured now, and of a sequence which steps there were.
-    fn add(&mut self, correlation: &Correlation, step: usize, seen: Seen, now_ns: u64) -> (Measure, u64) {
+    /// Adds an event, which `event_count` counts so many `times`; returns what is measured now, and of a sequence which steps there were.
+    fn add(&mut self, correlation: &Correlation, step: usize, seen: Seen, times: u64, now_ns: u64) -> (Measure, u64) {
         let (timespan_ns, keep) = (correlation.timespan_ns, correlation.keep);
         let measure = match (self, seen) {
             (Self::Counter(counter), Seen::Value(value)) => Measure::count(counter.add_value(value, now_ns, timespan_ns, keep)),
-            (Self::Counter(counter), _) => Measure::count(counter.add_event(now_ns, timespan_ns, keep)),
+            (Self::Counter(counter), _) => Measure::count(counter.add_event(times, now_ns, timespan_ns, keep)),
             (Self::Total(total), seen) => {
                 total.add(seen.number(), now_ns, timespan_ns);
                 if correlation.kind == Kind::ValueSum { total.sum() } else { total.mean() }
@@ -132,7 +132,7 @@ impl Groups {
         // Events of different CPUs may come slightly out of order; a window never moves back.
         group.now_ns = group.now_ns.max(event.timestamp_ns);
         let before = group.window.len();
-        let (measure, matched) = group.window.add(correlation, step, sighting.seen, group.now_ns);
+        let (measure, matched) = group.window.add(correlation, step, sighting.seen, event.repeated, group.now_ns);
         share.entries = (share.entries + group.window.len()).saturating_sub(before);
         correlation.holds(measure, matched).then_some(measure)
     }

@@ -90,9 +90,11 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// Counts every event: adds one and returns how many are in the window, at most `keep`. Time never goes back.
-    pub fn add_event(&mut self, now_ns: u64, timespan_ns: u64, keep: usize) -> usize {
-        self.entries.push_back((now_ns, (0, 0)));
+    /// Counts every event: adds one that stands for so many `times`, and returns how many are in the window, at most `keep`. Time
+    /// never goes back.
+    pub fn add_event(&mut self, times: u64, now_ns: u64, timespan_ns: u64, keep: usize) -> usize {
+        let times = usize::try_from(times).unwrap_or(keep).min(keep);
+        self.entries.extend(std::iter::repeat_n((now_ns, (0, 0)), times));
         while self.entries.len() > keep || self.oldest_is_over(now_ns, timespan_ns) {
             self.entries.pop_front();
         }
@@ -154,8 +156,10 @@ mod tests {
     fn the_window_slides_over_every_edge() {
         // Five events around the edge between second 9 and second 10, in a window of one second.
         let mut counter = Counter::default();
-        let counts: Vec<usize> =
-            [9_600, 9_800, 10_000, 10_200, 10_400, 10_600].iter().map(|ms| counter.add_event(ms * 1_000_000, 1_000_000_000, 10)).collect();
+        let counts: Vec<usize> = [9_600, 9_800, 10_000, 10_200, 10_400, 10_600]
+            .iter()
+            .map(|ms| counter.add_event(1, ms * 1_000_000, 1_000_000_000, 10))
+            .collect();
         assert_eq!(counts, [1, 2, 3, 4, 5, 5], "the first left when the sixth came, a second after it");
     }
 
@@ -194,6 +198,16 @@ mod tests {
         counter.add_value(digest(1), 5, 100, 2);
         counter.add_value(digest(2), 6, 100, 2);
         assert_eq!(counter.add_value(digest(2), 7, 100, 2), 2);
+    }
+
+    #[test]
+    fn an_event_counts_as_often_as_it_was_repeated() {
+        let mut counter = Counter::default();
+        assert_eq!(counter.add_event(3, 0, 100, 11), 3);
+        assert_eq!(counter.add_event(7, 50, 100, 11), 10);
+        assert_eq!(counter.add_event(1, 120, 100, 11), 8, "the first three are over");
+        assert_eq!(counter.add_event(u64::MAX, 130, 100, 11), 11);
+        assert_eq!(counter.len(), 11, "no more is kept than decides");
     }
 
     #[test]

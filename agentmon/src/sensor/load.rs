@@ -4,20 +4,24 @@
 
 use super::btf::{Btf, BtfError, KERNEL_BTF};
 use super::offsets::{self, OffsetsError};
+use super::pod::{PodOffsets, PodPut, PodSlot, PodStats};
 use super::probe_log::{self, ToTracing};
 use super::programs::{Hook, Need, PROBES, Presence, Probe};
 use super::refusal::program_error;
+use super::repeats::{self, Counted, Repeats};
 use super::ring::RecordSource;
 use super::second::Seconds;
+use super::shares::Ledger;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId, Kinds};
 use agentmon_common::offsets::Offsets;
 use agentmon_common::rings::URGENT_BYTES;
-use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
+use agentmon_common::stats::SLOTS;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_log::EbpfLogger;
+use bytes::Bytes;
 use rustix::thread::CapabilitySet;
 use std::io::Read;
 use std::sync::Arc;
@@ -114,30 +118,6 @@ fn map_error(map: &'static str) -> impl FnOnce(MapError) -> SensorError {
     move |source| SensorError::Map { map, source }
 }
 
-/// Lets aya copy the counters. `#[repr(transparent)]`: the layout is `CpuStats`'.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct PodStats(CpuStats);
-
-// SAFETY: CpuStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
-unsafe impl aya::Pod for PodStats {}
-
-/// The same for the slots.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct PodSlot(SlotStats);
-
-// SAFETY: SlotStats is #[repr(C)] and made of u64 alone, so any bytes are a value and none is padding.
-unsafe impl aya::Pod for PodSlot {}
-
-/// The same for the offsets.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct PodOffsets(Offsets);
-
-// SAFETY: Offsets is #[repr(C)] and made of u32 alone, so any bytes are a value and none is padding.
-unsafe impl aya::Pod for PodOffsets {}
-
 /// The kernel's table of which process belongs to which agent.
 #[derive(Clone)]
 pub struct Members(Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>);
@@ -195,6 +175,8 @@ pub struct Sensor {
     off: Array<MapData, u64>,
     slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
+    repeats: Repeats,
+    put: Array<MapData, PodPut>,
     /// Links of the probes that are attached only while an agent is watched.
     pub(super) pair: Vec<(&'static str, BtfTracePointLinkId)>,
     pub(super) seconds: Seconds,
@@ -225,6 +207,7 @@ impl Sensor {
         let source = RecordSource {
             rings: [ring(&mut ebpf, "AM_RING")?, ring(&mut ebpf, "AM_URGENT")?],
             sleeping: Array::try_from(take(&mut ebpf, "AM_SLEEPING")).map_err(map_error("AM_SLEEPING"))?,
+            taken: Ledger::new(Array::try_from(take(&mut ebpf, "AM_TAKEN")).map_err(map_error("AM_TAKEN"))?),
             capacity_bytes: [config.ring_bytes, URGENT_BYTES].map(|bytes| bytes as usize),
         };
         let mut sensor = Self {
@@ -234,6 +217,8 @@ impl Sensor {
             off: Array::try_from(take(&mut ebpf, "AM_OFF")).map_err(map_error("AM_OFF"))?,
             slots: Array::try_from(take(&mut ebpf, "AM_SLOTS")).map_err(map_error("AM_SLOTS"))?,
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
+            repeats: Repeats::new(HashMap::try_from(take(&mut ebpf, "AM_REPEATED")).map_err(map_error("AM_REPEATED"))?),
+            put: Array::try_from(take(&mut ebpf, "AM_PUT")).map_err(map_error("AM_PUT"))?,
             ebpf,
             pair: Vec::new(),
             seconds: Seconds::default(),
@@ -427,6 +412,23 @@ impl Sensor {
         Ok(sum)
     }
 
+    /// Failed operations that repeated and that the kernel counted: a record for each, which no ring has numbered.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn counted(&mut self, which: Counted) -> Result<Vec<Bytes>, SensorError> {
+        self.repeats.take(which).map_err(map_error("AM_REPEATED"))
+    }
+
+    /// Records of an agent that were dropped because it had its share of a ring, since the probes were loaded; of whoever had its number
+    /// before it too.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn refused(&self, AgentId(agent): AgentId) -> Result<u64, SensorError> {
+        Ok(self.put.get(&agent, 0).map_err(map_error("AM_PUT"))?.0.refused)
+    }
+
     /// Probes attached now, and how many should be. Those that this kernel refused should.
     #[must_use]
     pub fn attached(&self) -> (usize, usize) {
@@ -471,7 +473,10 @@ fn load_object(config: SensorConfig, offsets: PodOffsets) -> Result<Ebpf, Sensor
     let cpus = aya::util::nr_cpus().map_err(|(_, source)| SensorError::Io { what: "cannot count the CPUs", source })?;
     let level = if config.messages { MESSAGES_ALL } else { MESSAGES_NONE };
     let mut loader = EbpfLoader::new();
+    let hash_key = repeats::hash_key().map_err(|source| SensorError::Io { what: "cannot read /dev/urandom", source })?;
     loader.override_global("AM_OFFSETS", &offsets, true);
+    loader.override_global("AM_HASH_KEY", &hash_key, true);
+    loader.override_global("AM_RING_BYTES", &config.ring_bytes, true);
     loader.override_global(aya_log::LEVEL, &level, false);
     loader.map_max_entries("AM_RING", config.ring_bytes);
     let slots = u32::try_from(cpus * SLOTS).unwrap_or(u32::MAX);

@@ -7,12 +7,16 @@ pub mod frames;
 mod load;
 mod misses;
 pub mod offsets;
+mod pod;
 mod probe_log;
 pub mod programs;
 mod refusal;
+mod repeats;
 pub mod ring;
 pub mod run_time;
 mod second;
+mod shares;
 pub mod stats;
 
 pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};
+pub use repeats::Counted;

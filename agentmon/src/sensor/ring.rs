@@ -6,6 +6,7 @@
 //! it. Not for: the order in which the engine takes them (`super::frames`).
 
 use super::frames::Frames;
+use super::shares::Ledger;
 use crate::clock::boot_ns;
 use crate::event::decode;
 use agentmon_common::rings::{self, MAIN, URGENT};
@@ -38,6 +39,7 @@ pub struct RecordSource {
     /// By `agentmon_common::rings`.
     pub(super) rings: [RingBuf<MapData>; rings::COUNT],
     pub(super) sleeping: Array<MapData, u32>,
+    pub(super) taken: Ledger,
     pub(super) capacity_bytes: [usize; rings::COUNT],
 }
 
@@ -99,7 +101,7 @@ impl Drain {
 }
 
 /// What was taken from a ring at one look.
-struct Taken {
+struct Look {
     records: usize,
     /// Up to this time nothing is left in the ring.
     complete_ns: u64,
@@ -168,7 +170,7 @@ impl Worker {
     }
 
     /// Moves what is in a ring, as far as there is room. `now_ns` is a time before this look.
-    fn take(&mut self, ring: usize, now_ns: u64) -> Taken {
+    fn take(&mut self, ring: usize, now_ns: u64) -> Look {
         let (mut records, mut bytes, mut all) = (0, 0, false);
         while self.has_room_for(ring) {
             let Some(record) = self.source.rings[ring].next() else {
@@ -182,6 +184,7 @@ impl Worker {
             drop(record);
             let frame = self.slab.split().freeze();
             self.latest_ns[ring] = self.latest_ns[ring].max(decode::timestamp_ns(&frame));
+            self.source.taken.add(decode::agent_number(&frame), ring, frame.len());
             (records, bytes) = (records + 1, bytes + frame.len());
             self.shared.backlog_bytes[ring].fetch_add(frame.len(), Ordering::Relaxed);
             if self.queues[ring].try_push(frame).is_err() {
@@ -189,8 +192,11 @@ impl Worker {
             }
         }
         self.shared.ring_bytes[ring].store(bytes, Ordering::Relaxed);
+        if let Err(error) = self.source.taken.tell() {
+            tracing::error!("cannot tell the probes what was taken: {error}");
+        }
         // What was left in a ring was begun after everything that was taken from it.
-        Taken { records, complete_ns: if all { now_ns } else { self.latest_ns[ring] }, all }
+        Look { records, complete_ns: if all { now_ns } else { self.latest_ns[ring] }, all }
     }
 
     fn has_room(&self) -> bool {

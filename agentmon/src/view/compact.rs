@@ -69,6 +69,9 @@ impl Compact {
             self.line.push_str("  ");
             self.paint.put(&mut self.line, Tone::Failure, name);
         }
+        if op.event.repeated > 1 {
+            let _ = write!(self.line, "  {} times", op.event.repeated);
+        }
         who(&mut self.line, op);
         for found in matches {
             let mut text = format!("!{} ", level_name(found.level));
@@ -389,6 +392,15 @@ mod tests {
 09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
 ";
         assert_eq!(lines, want);
+    }
+
+    #[test]
+    fn a_failure_that_repeated_says_how_often() {
+        let mut sample = sample("openat", open(b"/etc/shadow", 0));
+        sample.event.outcome = Outcome(-13);
+        sample.event.repeated = 4096;
+        let line = line(&sample, &[], true);
+        assert!(line.contains(" /etc/shadow  EACCES  4096 times  curl[4712]"), "{line}");
     }
 
     #[test]

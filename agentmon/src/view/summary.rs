@@ -87,7 +87,7 @@ impl Summary {
         let event = op.event;
         self.first_ns.get_or_insert(event.timestamp_ns);
         self.last_ns = self.last_ns.max(event.timestamp_ns);
-        *self.kinds.entry(event.kind()).or_default() += 1;
+        *self.kinds.entry(event.kind()).or_default() += event.repeated;
         self.add(event);
         for found in matches {
             self.alerts.add(found.title.as_bytes(), false);
@@ -113,16 +113,16 @@ impl Summary {
             Detail::Netlink(netlink) => {
                 let mut text = String::new();
                 target::change(&mut text, netlink);
-                self.calls.add(text.as_bytes(), failed);
+                self.calls.add_times(text.as_bytes(), failed, event.repeated);
             }
             Detail::Identity(after) => {
                 let text = format!("{} to uid {} euid {} gid {}", event.operation, after.uids[0], after.uids[1], after.gids[0]);
                 self.identities.add(text.as_bytes(), failed);
             }
             Detail::CgroupLeave(_) => self.left += 1,
-            Detail::CgroupState(state) if state.by_member => self.calls.add(event.operation.as_bytes(), failed),
-            Detail::UnknownCall(call) => self.calls.add(format!("system call {:#x}", call.number).as_bytes(), failed),
-            Detail::Argv(_) => self.calls.add(b"prctl PR_SET_MM", failed),
+            Detail::CgroupState(state) if state.by_member => self.calls.add_times(event.operation.as_bytes(), failed, event.repeated),
+            Detail::UnknownCall(call) => self.calls.add_times(format!("system call {:#x}", call.number).as_bytes(), failed, event.repeated),
+            Detail::Argv(_) => self.calls.add_times(b"prctl PR_SET_MM", failed, event.repeated),
             Detail::Uring(uring) => self.request(event, uring),
             // What this monitor kills is told under `breaker`, or as left behind.
             Detail::Signal(signal) if signal.other_agent.is_none() && !signal.from_monitor => {
@@ -142,12 +142,12 @@ impl Summary {
             Kind::Connect | Kind::Send => {
                 // A connection under way is not a failed one.
                 let failed = failed && event.outcome.error_name() != Some("EINPROGRESS");
-                self.contacted.add(text.as_bytes(), failed);
+                self.contacted.add_times(text.as_bytes(), failed, event.repeated);
             }
-            Kind::Listen => self.listened.add(text.as_bytes(), failed),
+            Kind::Listen => self.listened.add_times(text.as_bytes(), failed, event.repeated),
             // Some of every program's calls of the C library.
             Kind::Socket if socket.family != agentmon_common::netlink::AF_NETLINK => {
-                self.calls.add(format!("socket {text}").as_bytes(), failed);
+                self.calls.add_times(format!("socket {text}").as_bytes(), failed, event.repeated);
             }
             _ => {}
         }
@@ -159,7 +159,7 @@ impl Summary {
             (Kind::Mkdir | Kind::Map, _) => {}
             (Kind::Rename | Kind::Link, Some(to)) if !failed => self.written.add(&to.path.bytes, false),
             (Kind::Truncate | Kind::Symlink | Kind::Mknod, _) if !failed => self.written.add(&call.target.path.bytes, false),
-            _ => self.calls.add(event.operation.as_bytes(), failed),
+            _ => self.calls.add_times(event.operation.as_bytes(), failed, event.repeated),
         }
     }
 
@@ -361,6 +361,18 @@ lost  3
         }
         let text = summary.render(&Losses::default(), false);
         assert!(text.contains(": 3 signal\n") && text.contains("signalled  1 to or from") && !text.contains("this monitor"), "{text}");
+    }
+
+    #[test]
+    fn what_the_kernel_counted_is_told_as_often_as_it_was_done() {
+        let mut summary = Summary::new();
+        let mut refused = sample("connect", connect(Address::Inet("93.184.215.14:443".parse().unwrap())));
+        (refused.event.outcome, refused.event.repeated) = (Outcome(-111), 512);
+        summary.operation(&refused.operation(), &[]);
+        refused.event.repeated = 1;
+        summary.operation(&refused.operation(), &[]);
+        let text = summary.render(&Losses::default(), false);
+        assert!(text.contains("summary  513 events") && text.contains("513 x 93.184.215.14:443  513 failed"), "{text}");
     }
 
     #[test]

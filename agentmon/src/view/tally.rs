@@ -33,16 +33,21 @@ impl Tally {
 
     /// Counts one occurrence.
     pub fn add(&mut self, name: &[u8], failed: bool) {
+        self.add_times(name, failed, 1);
+    }
+
+    /// Counts so many occurrences.
+    pub fn add_times(&mut self, name: &[u8], failed: bool, times: u64) {
         let name = &name[..name.len().min(NAME_BYTES_MAX)];
         if let Some(count) = self.counts.get_mut(name) {
-            count.total += 1;
-            count.failed += u64::from(failed);
+            count.total += times;
+            count.failed += if failed { times } else { 0 };
         } else if self.counts.len() < self.most {
             self.arrived += 1;
-            let count = Count { total: 1, failed: u64::from(failed), order: self.arrived };
+            let count = Count { total: times, failed: if failed { times } else { 0 }, order: self.arrived };
             self.counts.insert(name.into(), count);
         } else {
-            self.beyond += 1;
+            self.beyond += times;
         }
     }
 

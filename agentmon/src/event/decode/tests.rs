@@ -482,4 +482,5 @@ fn a_file_without_a_name_was_created_by_its_open() {
 }
 
 mod call;
+mod repeated;
 mod socket;

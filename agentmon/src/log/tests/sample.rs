@@ -91,6 +91,7 @@ pub(crate) fn sample(operation: &'static str, detail: Detail) -> Sample {
             flags: 0,
             operation,
             slot: 0,
+            repeated: 1,
             seq: 1,
             lost_before: 0,
             detail,

@@ -18,6 +18,7 @@ const BASE: &[&str] = &[
     "severity_id",
     "status_id",
     "status_code",
+    "count",
     "message",
     "metadata",
     "device",
@@ -91,6 +92,7 @@ fn operations() -> Vec<super::sample::Sample> {
         failed.event.outcome = Outcome(-13);
         failed.event.tid = 9999;
         failed.event.lost_before = 5;
+        failed.event.repeated = 7;
         failed.event.flags = 0x1f;
         failed.parent = None;
         failed.process.image = None;

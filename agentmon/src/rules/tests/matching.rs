@@ -297,6 +297,17 @@ fn a_correlation_fires_once_per_timespan() {
 }
 
 #[test]
+fn what_the_kernel_counted_counts_as_often_as_it_was_done_and_is_one_value() {
+    let mut events = engine(&counted("event_count", "SessionId", "{gte: 100}"));
+    assert_eq!(titles(&mut events, &unlink("/data/a").times(99)), [""; 0]);
+    let found = evaluate(&mut events, &unlink("/data/a").times(50));
+    assert_eq!(found.iter().map(|found| found.count).collect::<Vec<_>>(), [Some(101)], "no more is counted than decides");
+    let mut values = engine(&counted("value_count", "SessionId", "{gte: 2, field: TargetFilename}"));
+    assert_eq!(titles(&mut values, &unlink("/data/a").times(1000)), [""; 0]);
+    assert_eq!(titles(&mut values, &unlink("/data/b")), ["many"]);
+}
+
+#[test]
 fn groups_and_agents_are_counted_apart() {
     let mut engine = engine(&counted("event_count", "ProcessId", "{gte: 3}"));
     for number in 0..2 {

@@ -72,6 +72,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         flags: 0,
         operation,
         slot: 0,
+        repeated: 1,
         seq: 1,
         lost_before: 0,
         detail,
@@ -284,6 +285,12 @@ impl Case {
     /// With this outcome.
     pub fn outcome(mut self, outcome: i64) -> Self {
         self.event.outcome = Outcome(outcome);
+        self
+    }
+
+    /// So many times the same.
+    pub fn times(mut self, repeated: u64) -> Self {
+        self.event.repeated = repeated;
         self
     }
 

@@ -28,7 +28,7 @@ enum Who {
     Outsider,
 }
 
-const AGENT: [Kind; 5] = [Kind::Open, Kind::OpenMissing, Kind::ConnectAlone, Kind::Connect, Kind::Setuid];
+const AGENT: [Kind; 6] = [Kind::Open, Kind::OpenMissing, Kind::OpenSame, Kind::ConnectAlone, Kind::Connect, Kind::Setuid];
 const OUTSIDER: [Kind; 2] = [Kind::Open, Kind::Getppid];
 
 type Results = BTreeMap<(Who, Kind, State), Samples>;
@@ -74,6 +74,7 @@ fn report(results: &Results, table: &mut Table) {
     let rows = [
         ("added to a watched open+close", Who::Agent, Kind::Open, State::Watching, Some(1.0)),
         ("added to a watched open of a missing file", Who::Agent, Kind::OpenMissing, State::Watching, None),
+        ("added to a watched open of one missing file again and again", Who::Agent, Kind::OpenSame, State::Watching, None),
         ("added to a watched connect (TCP, loopback)", Who::Agent, Kind::ConnectAlone, State::Watching, Some(1.5)),
         ("the same with socket, accept, setsockopt and two closes", Who::Agent, Kind::Connect, State::Watching, None),
         ("added to a watched setuid", Who::Agent, Kind::Setuid, State::Watching, Some(0.5)),

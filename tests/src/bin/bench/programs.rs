@@ -15,7 +15,7 @@ use agentmon_tests::cgroup::Group;
 use anyhow::Result;
 use std::collections::BTreeMap;
 
-const KINDS: [Kind; 6] = [Kind::Open, Kind::OpenMissing, Kind::Connect, Kind::Setuid, Kind::CreateUnlink, Kind::Exec];
+const KINDS: [Kind; 7] = [Kind::Open, Kind::OpenMissing, Kind::OpenSame, Kind::Connect, Kind::Setuid, Kind::CreateUnlink, Kind::Exec];
 
 /// Per operation: nanoseconds in all probes, and per probe (runs, nanoseconds).
 #[derive(Debug, Default)]

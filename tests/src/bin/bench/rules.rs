@@ -171,6 +171,7 @@ fn event(process: &Process, operation: &'static str, detail: Detail, timestamp_n
         flags: 0,
         operation,
         slot: 0,
+        repeated: 1,
         seq: 1,
         lost_before: 0,
         detail,

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{Mode, OFlags, open, unlink};
 use rustix::net::{AddressFamily, SocketType, bind, connect, getsockname, listen, socket, sockopt::set_socket_linger};
 use rustix::time::{ClockId, clock_gettime};
-use std::ffi::CString;
+use std::cell::RefCell;
+use std::ffi::{CStr, CString};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -21,8 +22,10 @@ use std::time::{Duration, Instant};
 pub enum Kind {
     /// Open and close of a file that exists, four components deep.
     Open,
-    /// Open of a file that does not exist.
+    /// Open of a file that does not exist, another one each time.
     OpenMissing,
+    /// Open of a file that does not exist, the same one each time.
+    OpenSame,
     /// Connect to a listening TCP socket on the loopback, its acceptance, and the close of both ends.
     Connect,
     /// The same, of which only the connect is timed.
@@ -38,13 +41,23 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] =
-        [Self::Open, Self::OpenMissing, Self::Connect, Self::ConnectAlone, Self::Setuid, Self::Getppid, Self::CreateUnlink, Self::Exec];
+    pub const ALL: [Self; 9] = [
+        Self::Open,
+        Self::OpenMissing,
+        Self::OpenSame,
+        Self::Connect,
+        Self::ConnectAlone,
+        Self::Setuid,
+        Self::Getppid,
+        Self::CreateUnlink,
+        Self::Exec,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open+close",
             Self::OpenMissing => "open-missing",
+            Self::OpenSame => "open-same-missing",
             Self::Connect => "connect",
             Self::ConnectAlone => "connect-alone",
             Self::Setuid => "setuid",
@@ -62,7 +75,7 @@ impl Kind {
     pub const fn batch(self) -> u64 {
         match self {
             Self::Open => 40_000,
-            Self::OpenMissing => 100_000,
+            Self::OpenMissing | Self::OpenSame => 100_000,
             Self::Connect | Self::ConnectAlone => 3_000,
             Self::Setuid => 100_000,
             Self::Getppid => 800_000,
@@ -74,7 +87,7 @@ impl Kind {
     /// System calls of one operation, as strace counts them.
     pub const fn syscalls(self) -> u64 {
         match self {
-            Self::OpenMissing | Self::Setuid | Self::Getppid => 1,
+            Self::OpenMissing | Self::OpenSame | Self::Setuid | Self::Getppid => 1,
             Self::Open => 2,
             Self::CreateUnlink => 3,
             Self::Connect | Self::ConnectAlone => 6,
@@ -89,6 +102,8 @@ impl Kind {
 pub struct Bench {
     existing: CString,
     missing: CString,
+    /// Becomes another one with each use.
+    missing_ones: RefCell<Vec<u8>>,
     fresh: CString,
     program: PathBuf,
     listener: OwnedFd,
@@ -107,7 +122,8 @@ impl Bench {
         bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
         listen(&listener, 16)?;
         let address = SocketAddr::try_from(getsockname(&listener)?)?;
-        Ok(Self { existing: path("existing")?, missing: path("missing")?, fresh: path("fresh")?, program, listener, address })
+        let missing_ones = RefCell::new(path("missing-00000000")?.into_bytes_with_nul());
+        Ok(Self { existing: path("existing")?, missing: path("missing")?, missing_ones, fresh: path("fresh")?, program, listener, address })
     }
 
     /// Nanoseconds of CPU time for `count` operations.
@@ -127,10 +143,11 @@ impl Bench {
         match kind {
             Kind::Open => drop(open(&self.existing, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?),
             Kind::OpenMissing => {
-                if open(&self.missing, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).is_ok() {
-                    bail!("a file that should be missing is there");
-                }
+                let mut name = self.missing_ones.borrow_mut();
+                next(&mut name);
+                open_missing(CStr::from_bytes_with_nul(&name)?)?;
             }
+            Kind::OpenSame => open_missing(&self.missing)?,
             Kind::Connect | Kind::ConnectAlone => {
                 self.connect()?;
             }
@@ -196,6 +213,27 @@ impl Bench {
             if per_second.is_some() {
                 std::thread::sleep(Duration::from_micros(200));
             }
+        }
+    }
+}
+
+fn open_missing(name: &CStr) -> Result<()> {
+    if open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).is_ok() {
+        bail!("a file that should be missing is there");
+    }
+    Ok(())
+}
+
+/// Counts the number on at the end of a name, before its NUL.
+fn next(name: &mut [u8]) {
+    for digit in name.iter_mut().rev().skip(1) {
+        match digit {
+            b'9' => *digit = b'0',
+            b'0'..=b'8' => {
+                *digit += 1;
+                return;
+            }
+            _ => return,
         }
     }
 }

@@ -5,15 +5,24 @@
 use crate::sys::{at, c, fork, pid, sys, wait};
 use crate::truth::Truth;
 
-/// `processes` children that each open nothing `calls` times.
+/// `processes` children that each open nothing `calls` times, by as many names.
 pub fn flood_opens(processes: u64, calls: u64) {
+    flood(processes, calls, |call| {
+        sys(libc::SYS_open, &[at(&c(format!("/agentmon-flood-{call}"))), 0]);
+    });
+}
+
+/// `processes` children that each become who they are `calls` times.
+pub fn flood_identities(processes: u64, calls: u64) {
+    let uid = sys(libc::SYS_getuid, &[]) as u64;
+    flood(processes, calls, |_| assert_eq!(sys(libc::SYS_setuid, &[uid]), 0, "setuid"));
+}
+
+fn flood(processes: u64, calls: u64, call: impl Fn(u64)) {
     let children: Vec<i64> = (0..processes)
         .map(|_| {
             fork(|| {
-                let name = c("/agentmon-flood");
-                for _ in 0..calls {
-                    sys(libc::SYS_open, &[at(&name), 0]);
-                }
+                (0..calls).for_each(&call);
                 0
             })
         })
@@ -21,7 +30,7 @@ pub fn flood_opens(processes: u64, calls: u64) {
     for child in children {
         assert_eq!(wait(child), 0);
     }
-    Truth::of_process("done", pid()).with("_opens", processes * calls).print();
+    Truth::of_process("done", pid()).with("_calls", processes * calls).print();
 }
 
 /// `rounds` times one operation of each critical kind that needs no other cgroup; `target` ignores `SIGUSR1`. Each child

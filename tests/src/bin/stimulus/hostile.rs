@@ -155,9 +155,8 @@ pub fn flood(processes: u64, calls: u64) {
     let children: Vec<i64> = (0..processes)
         .map(|_| {
             fork(|| {
-                let name = c(format!("/agentmon-flood-{}-", pid()));
-                for _ in 0..calls {
-                    sys(libc::SYS_unlink, &[at(&name)]);
+                for call in 0..calls {
+                    sys(libc::SYS_unlink, &[at(&c(format!("/agentmon-flood-{}-{call}", pid())))]);
                 }
                 0
             })

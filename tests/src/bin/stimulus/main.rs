@@ -23,6 +23,7 @@ mod numbers;
 mod places;
 mod process;
 mod reach;
+mod repeats;
 mod scope;
 mod sends;
 mod signals;
@@ -95,10 +96,14 @@ fn main() -> ExitCode {
         "storm" => hostile::storm(dir, number(1)),
         "thread-storm" => hostile::thread_storm(dir, number(1)),
         "close-race" => hostile::close_race(dir, number(1)),
+        "flood-identities" => criticals::flood_identities(number(0), number(1)),
         "flood-opens" => criticals::flood_opens(number(0), number(1)),
         "ignore" => criticals::ignore(),
         "criticals" => criticals::criticals(number(0), number(1)),
         "flood" => hostile::flood(number(0), number(1)),
+        "repeat" => repeats::one(number(0)),
+        "repeat-many" => repeats::many(number(0), number(1)),
+        "repeat-others" => repeats::others(number(0)),
         "pause" => scope::pause(),
         "wait" => scope::wait_here(),
         "escape" => scope::escape(text(0), text(1)),
