@@ -13,6 +13,7 @@ mod bound;
 mod call;
 mod calls;
 mod cgroup;
+mod dns;
 mod errors;
 mod file;
 mod flow;

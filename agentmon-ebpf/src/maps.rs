@@ -27,6 +27,8 @@ const ENTERED_MAX: u32 = 16 * 1024;
 const ENDED_MAX: u32 = 1024;
 /// TCP connections of members that are open.
 const FLOWS_MAX: u32 = 16 * 1024;
+/// Sockets of members that have sent DNS messages.
+const ASKERS_MAX: u32 = 4 * 1024;
 /// Watched cgroups, nested ones included.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
@@ -91,6 +93,11 @@ pub static AM_ENDED: LruHashMap<u32, Ended> = LruHashMap::with_max_entries(ENDED
 /// nothing else would take it away.
 #[map]
 pub static AM_FLOWS: LruHashMap<u64, Attached> = LruHashMap::with_max_entries(FLOWS_MAX, 0);
+
+/// socket cookie -> the header of the last DNS message that was sent through it: whom an answer is for. The oldest go by
+/// themselves.
+#[map]
+pub static AM_ASKERS: LruHashMap<u64, Header> = LruHashMap::with_max_entries(ASKERS_MAX, 0);
 
 /// The start of a record about a socket: who did it, and where it leads.
 #[repr(C)]

@@ -12,6 +12,7 @@ use agentmon::sensor::ring::{self, Drain, RecordSource};
 use agentmon::sensor::{Sensor, SensorConfig};
 use agentmon_common::rings;
 use std::collections::{HashMap, HashSet};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,8 @@ impl Watch {
     /// When a probe cannot be attached.
     pub fn watch(&mut self, agent: AgentId) {
         let path = self.group.path().to_owned();
-        self.sensor.watch(agent, || below(&path)).unwrap_or_else(|error| panic!("{error}"));
+        let root = std::fs::File::open(&path).expect("the cgroup");
+        self.sensor.watch(agent, &[root.as_fd()], || below(&path)).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// How many of these calls have no record. Where a probe can be preempted (from Linux 7.0 on), the kernel skips one that

@@ -7,7 +7,7 @@ use agentmon_tests::watch::{AGENT, Watch};
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 /// Modes that between them do something of every kind that can be switched off, through both entries and an io_uring.
-const MODES: [&str; 18] = [
+const MODES: [&str; 19] = [
     "changes",
     "attributes",
     "mounts",
@@ -25,6 +25,7 @@ const MODES: [&str; 18] = [
     "arguments",
     "unknown-calls",
     "flows",
+    "dns",
     "cgroups",
 ];
 

@@ -16,6 +16,10 @@ enum How {
     Call(libc::c_long, [Arg; 4]),
     /// A byte to the discard port of this host, without a connection.
     Datagram,
+    /// A DNS question to this host's port of multicast DNS, to a socket of the helper's own where it can have that.
+    Question,
+    /// The same question, as it comes to that socket.
+    QuestionReceived,
     /// A request to an io_uring, where the host has not switched it off.
     Uring,
     /// It comes with the helper and its child: the kernel's own hooks report it.
@@ -89,6 +93,8 @@ static ACTS: &[Act] = &[
     // A family with a type that it does not have.
     call(Kind::Socket, "socket", libc::SYS_socket, [N(17), N(9), ZERO, ZERO]),
     Act { kind: Kind::Send, operation: "sendto", how: How::Datagram },
+    Act { kind: Kind::Dns, operation: "dns_egress", how: How::Question },
+    Act { kind: Kind::Dns, operation: "dns_ingress", how: How::QuestionReceived },
     // SOL_IP, IPT_SO_SET_REPLACE.
     call(Kind::Netlink, "setsockopt", libc::SYS_setsockopt, [N(-1), ZERO, N(64), ZERO]),
     call(Kind::Rename, "renameat2", libc::SYS_renameat2, [CWD, S(c"file"), CWD, S(c"file2")]),
@@ -152,6 +158,7 @@ pub fn acts() -> &'static [Act] {
 pub fn perform(directory: &Path) -> std::io::Result<()> {
     std::env::set_current_dir(directory)?;
     let compat = compat_is_open()?;
+    let (asked, received) = ask_nobody();
     for (index, act) in ACTS.iter().enumerate() {
         let possible = match act.how {
             How::Call(number, args) => {
@@ -160,6 +167,8 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
             }
             // A refusal is an event as well.
             How::Datagram => UdpSocket::bind("127.0.0.1:0").map(|socket| socket.send_to(b"x", "127.0.0.1:9")).is_ok(),
+            How::Question => asked,
+            How::QuestionReceived => received,
             How::Uring => uring::unlink_nothing(),
             How::Compat => compat,
             How::Child => true,
@@ -169,6 +178,23 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The question for an address of `agentmon-canary.invalid`.
+const QUESTION: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0\x0fagentmon-canary\x07invalid\0\0\x01\0\x01";
+/// A port of DNS that nobody needs to serve on the loopback address.
+const MULTICAST_DNS: (&str, u16) = ("127.0.0.1", 5353);
+
+/// Sends it; whether it was sent, and whether it came back to a socket of this process: not when another process has the port.
+fn ask_nobody() -> (bool, bool) {
+    let own = UdpSocket::bind(MULTICAST_DNS).ok();
+    let asked = UdpSocket::bind("127.0.0.1:0").is_ok_and(|socket| socket.send_to(QUESTION, MULTICAST_DNS).is_ok());
+    let mut buffer = [0; 64];
+    let received = own.is_some_and(|socket| {
+        let _ = socket.set_nonblocking(true);
+        asked && socket.recv(&mut buffer).is_ok_and(|length| buffer.get(..length) == Some(QUESTION))
+    });
+    (asked, received)
 }
 
 /// Starts the child, and says whether it came out of the 32-bit entry.

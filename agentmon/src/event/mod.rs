@@ -7,6 +7,7 @@ mod call;
 mod cgroup_state;
 pub mod decode;
 mod detail;
+pub mod dns;
 pub mod errno;
 mod flow;
 mod kinds;
@@ -25,6 +26,7 @@ pub(crate) const AT_REMOVEDIR: u64 = 0x200;
 pub use call::{Argument, Call, Target, UnknownCall};
 pub use cgroup_state::{CgroupAction, CgroupState};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
+pub use dns::Dns;
 pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
 pub use names::{Argv, ThreadName};
@@ -134,11 +136,13 @@ pub enum Kind {
     Argv = agentmon_common::record::kind::ARGV,
     /// A TCP connection is closed.
     Flow = agentmon_common::record::kind::FLOW,
+    /// A DNS message was sent or received.
+    Dns = agentmon_common::record::kind::DNS,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -179,6 +183,7 @@ impl Kind {
         Self::Netlink,
         Self::Argv,
         Self::Flow,
+        Self::Dns,
     ];
 
     /// The kind with this number.
@@ -231,6 +236,7 @@ impl Kind {
             Self::Netlink => "netlink",
             Self::Argv => "argv",
             Self::Flow => "flow",
+            Self::Dns => "dns",
         }
     }
 }
@@ -318,6 +324,7 @@ impl Event {
             Detail::UnknownCall(_) => Kind::UnknownSyscall,
             Detail::Argv(_) => Kind::Argv,
             Detail::Flow(_) => Kind::Flow,
+            Detail::Dns(_) => Kind::Dns,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

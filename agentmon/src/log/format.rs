@@ -5,7 +5,7 @@
 
 use super::entry::MatchView;
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
-use super::{call_class, file_class, kernel_class, network_class, process_class, security, text, uring_class};
+use super::{call_class, dns_class, file_class, kernel_class, network_class, process_class, security, text, uring_class};
 use crate::event::{Detail, WallClock};
 use crate::process::{Agent, Operation};
 use std::fmt::Write;
@@ -199,6 +199,7 @@ impl Format {
             Detail::Socket(socket) => network_class::class(event, socket),
             Detail::Netlink(_) => network_class::change(),
             Detail::Flow(_) => network_class::closed(),
+            Detail::Dns(dns) => dns_class::class(dns),
             Detail::Call(call) => call_class::class(call),
             Detail::Uring(uring) => uring_class::class(uring),
             Detail::CgroupState(state) => kernel_class::cgroup_class(state),
@@ -222,6 +223,7 @@ impl Format {
             Detail::Open(_) | Detail::Unlink(_) => file_class::body(&mut line, op),
             Detail::Socket(socket) => network_class::body(&mut line, op, socket),
             Detail::Flow(flow) => network_class::flow(&mut line, op, flow),
+            Detail::Dns(dns) => dns_class::body(&mut line, op, dns),
             Detail::Netlink(_) | Detail::UnknownCall(_) => call_class::kernel(&mut line, op),
             Detail::CgroupState(state) => kernel_class::cgroup(&mut line, op, state),
             Detail::Call(call) => call_class::body(&mut line, op, call),
@@ -237,6 +239,7 @@ impl Format {
             Detail::Call(call) => call_class::unmapped(&mut line, call),
             Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
             Detail::Flow(_) => {}
+            Detail::Dns(dns) => dns_class::unmapped(&mut line, dns),
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),
             Detail::UnknownCall(call) => kernel_class::call_facts(&mut line, *call),
             _ => process_class::unmapped(&mut line, op),

@@ -84,6 +84,10 @@ pub struct Metrics {
     pub processes: IntGauge,
     /// `process_table_evictions_total`
     pub processes_evicted: IntCounter,
+    /// Addresses whose name is known.
+    pub hostnames: IntGauge,
+    /// Names dropped for want of room.
+    pub hostnames_evicted: IntCounter,
     reload_successful: IntGauge,
     reload_time: IntGauge,
 }
@@ -139,6 +143,8 @@ impl Metrics {
             rules_skipped: maker.gauge(&families::RULES_SKIPPED)?,
             processes: maker.gauge(&families::PROCESSES)?,
             processes_evicted: maker.counter(&families::PROCESSES_EVICTED)?,
+            hostnames: maker.gauge(&families::HOSTNAMES)?,
+            hostnames_evicted: maker.counter(&families::HOSTNAMES_EVICTED)?,
             reload_successful: maker.gauge(&families::RELOAD_SUCCESSFUL)?,
             reload_time: maker.gauge(&families::RELOAD_TIME)?,
             engine_queue: queue("engine"),

@@ -3,8 +3,9 @@
 use super::{decode, kind_number};
 use crate::event::{Address, Delivery, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
-    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed, Header, IdentityFixed,
-    NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed, UringFixed, kind, signal_bits,
+    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed, Header,
+    IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed, UringFixed, kind,
+    signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -161,6 +162,11 @@ fn named_record(kind: Kind) -> Option<Bytes> {
             let fixed =
                 FlowFixed { bytes_in: 5, bytes_out: 6, peer_addr, local_addr, peer_port: 443, local_port: 50000, family: 2, inbound: 0 };
             Builder::new::<FlowFixed>(kind as u16, 0).finish(&fixed)
+        }
+        Kind::Dns => {
+            let mut record = Builder::new::<DnsFixed>(kind as u16, 0);
+            let message = record.push(b"\x01\x02\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01");
+            record.finish(&DnsFixed { family: 2, from_port: 4, to_port: 53, protocol: 17, outbound: 1, message, ..DnsFixed::default() })
         }
         _ => return None,
     })
@@ -482,4 +488,5 @@ fn a_file_without_a_name_was_created_by_its_open() {
 }
 
 mod call;
+mod dns;
 mod socket;

@@ -8,6 +8,7 @@ mod calls;
 mod changes;
 mod compat;
 mod criticals;
+mod dns;
 mod exec;
 mod files;
 mod flips;
@@ -119,6 +120,8 @@ fn main() -> ExitCode {
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
         "flows" => flows::all(),
+        "dns" => dns::all(),
+        "dns-lookup" => dns::lookup(),
         "zombie" => scope::zombie(),
         "chain" => unruly::chain(dir, text(1)),
         "take-foreground" => unruly::take_foreground(dir),
