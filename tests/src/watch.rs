@@ -242,9 +242,9 @@ impl Watch {
             if let Detail::Fork(fork) = &event.detail {
                 assert!(!acted.contains(&fork.child), "a process acted before it was created: {event:?}");
             }
-            // Of these the header names a process that did nothing itself: it was moved, signalled, or found; or its connection
-            // ends, which outlives it.
-            let passive = [Kind::CgroupJoin, Kind::CgroupLeave, Kind::Signal, Kind::ProcessSeen, Kind::Flow];
+            // Of these the header names a process that did nothing itself: it was moved, signalled, or found; or its connection or socket
+            // tells something, which outlives it.
+            let passive = [Kind::CgroupJoin, Kind::CgroupLeave, Kind::Signal, Kind::ProcessSeen, Kind::Flow, Kind::Dns];
             if passive.contains(&event.kind()) {
                 continue;
             }
