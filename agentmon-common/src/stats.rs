@@ -99,8 +99,10 @@ pub mod probe {
     pub const EGRESS: usize = 15;
     /// cgroup_skb ingress, of each agent's cgroup.
     pub const INGRESS: usize = 16;
+    /// tp_btf cap_capable.
+    pub const CAPABLE: usize = 17;
     /// One more than the largest.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -120,6 +122,7 @@ pub mod probe {
         "inet_sock_set_state",
         "cgroup_skb_egress",
         "cgroup_skb_ingress",
+        "cap_capable",
     ];
 }
 

@@ -12,6 +12,7 @@ mod atomic;
 mod bound;
 mod call;
 mod calls;
+mod capability;
 mod cgroup;
 mod dns;
 mod errors;

@@ -62,6 +62,10 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Argv(it) => argv(it, put),
         Detail::Flow(it) => flow(it, put),
         Detail::Dns(it) => dns(it, put),
+        Detail::Capability(it) => {
+            put("capability", it.to_string().into());
+            put("initial_namespace", it.in_initial_namespace.into());
+        }
         Detail::Uring(it) => uring(it, put),
         Detail::Call(it) => call(it, put),
     }

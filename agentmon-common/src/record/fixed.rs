@@ -344,3 +344,13 @@ pub struct DnsFixed {
     /// The first [`DNS_MAX`] bytes of the message, without the length that stands before it in TCP.
     pub message: Span,
 }
+
+/// [`kind::CAPABILITY`]. The return value is 0 when the process has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CapabilityFixed {
+    /// Its number (`include/uapi/linux/capability.h`).
+    pub capability: u32,
+    /// 1 when it was asked for in the initial user namespace.
+    pub initial_namespace: u32,
+}

@@ -10,8 +10,8 @@
 mod fixed;
 
 pub use fixed::{
-    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FlowFixed, ForkFixed, IdentityFixed, OpenFixed,
-    PlaceFixed, SignalFixed, SocketFixed, ThreadNameFixed, UnknownCallFixed, UringFixed,
+    ArgvFixed, CallFixed, CapabilityFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FlowFixed, ForkFixed,
+    IdentityFixed, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, ThreadNameFixed, UnknownCallFixed, UringFixed,
 };
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -117,8 +117,10 @@ pub mod kind {
     pub const FLOW: u16 = 40;
     /// A DNS message went from or to one of an agent's sockets.
     pub const DNS: u16 = 41;
+    /// The kernel asked whether a process has a capability.
+    pub const CAPABILITY: u16 = 42;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 42;
+    pub const COUNT: usize = 43;
 }
 
 /// Bits of [`Header::flags`].
@@ -255,5 +257,5 @@ assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
     SignalFixed = 56, UringFixed = 184, CgroupStateFixed = 32, ThreadNameFixed = 40, UnknownCallFixed = 8, ArgvFixed = 32,
-    FlowFixed = 56, DnsFixed = 56,
+    FlowFixed = 56, DnsFixed = 56, CapabilityFixed = 8,
 }

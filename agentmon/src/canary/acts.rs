@@ -4,6 +4,7 @@
 
 use super::{Sign, raw, uring};
 use crate::event::Kind;
+use bstr::ByteSlice;
 use std::ffi::CStr;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -24,6 +25,8 @@ enum How {
     Uring,
     /// It comes with the helper and its child: the kernel's own hooks report it.
     Child,
+    /// A system call with these arguments, on a kernel that tells when it asks for a capability.
+    Capability(libc::c_long, [Arg; 4]),
     /// Through the 32-bit entry, in the child: where that entry is closed, it dies of it.
     Compat,
 }
@@ -129,6 +132,8 @@ static ACTS: &[Act] = &[
     call(Kind::IoUring, "io_uring_setup", libc::SYS_io_uring_setup, [ZERO, ZERO, ZERO, ZERO]),
     call(Kind::Identity, "setresuid", libc::SYS_setresuid, [N(-1), N(-1), N(-1), ZERO]),
     call(Kind::Identity, "capset", libc::SYS_capset, [ZERO, ZERO, ZERO, ZERO]),
+    // Asks for CAP_SYS_TIME, as nothing else here does, and sets neither time nor zone.
+    Act { kind: Kind::Capability, operation: "settimeofday", how: How::Capability(libc::SYS_settimeofday, [ZERO; 4]) },
     call(Kind::Map, "mmap", libc::SYS_mmap, [ZERO, ZERO, N(3), N(1)]),
     // PR_SET_NAME; PR_SET_MM of an address that nothing can be at.
     call(Kind::ThreadName, "prctl", libc::SYS_prctl, [N(15), S(c"agentmon-canary"), ZERO, ZERO]),
@@ -167,6 +172,10 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
             }
             // A refusal is an event as well.
             How::Datagram => UdpSocket::bind("127.0.0.1:0").map(|socket| socket.send_to(b"x", "127.0.0.1:9")).is_ok(),
+            How::Capability(number, args) => {
+                raw::call(number, args.map(Arg::word));
+                tells_of_capabilities()
+            }
             How::Question => asked,
             How::QuestionReceived => received,
             How::Uring => uring::unlink_nothing(),
@@ -178,6 +187,12 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether this kernel has the tracepoint (since 6.14): by the name of its type.
+fn tells_of_capabilities() -> bool {
+    const TYPE: &[u8] = b"\0btf_trace_cap_capable\0";
+    std::fs::read("/sys/kernel/btf/vmlinux").is_ok_and(|btf| btf.contains_str(TYPE))
 }
 
 /// The question for an address of `agentmon-canary.invalid`.

@@ -182,6 +182,7 @@ impl Record<'_> {
             Kind::Argv => Detail::Argv(self.argv()?),
             Kind::Flow => Detail::Flow(self.flow()?),
             Kind::Dns => Detail::Dns(self.dns()?),
+            Kind::Capability => Detail::Capability(self.capability()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }

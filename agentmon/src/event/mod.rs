@@ -4,6 +4,7 @@
 //! (`crate::process`), what a rule thinks (`crate::rules`), how a line looks (`crate::log`, `crate::view`).
 
 mod call;
+mod capability;
 mod cgroup_state;
 pub mod decode;
 mod detail;
@@ -24,6 +25,7 @@ pub use agentmon_common::record::{flags, path_flags};
 pub(crate) const AT_REMOVEDIR: u64 = 0x200;
 
 pub use call::{Argument, Call, Target, UnknownCall};
+pub use capability::Capability;
 pub use cgroup_state::{CgroupAction, CgroupState};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
 pub use dns::Dns;
@@ -138,11 +140,13 @@ pub enum Kind {
     Flow = agentmon_common::record::kind::FLOW,
     /// A DNS message was sent or received.
     Dns = agentmon_common::record::kind::DNS,
+    /// A capability was asked for.
+    Capability = agentmon_common::record::kind::CAPABILITY,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -184,6 +188,7 @@ impl Kind {
         Self::Argv,
         Self::Flow,
         Self::Dns,
+        Self::Capability,
     ];
 
     /// The kind with this number.
@@ -237,6 +242,7 @@ impl Kind {
             Self::Argv => "argv",
             Self::Flow => "flow",
             Self::Dns => "dns",
+            Self::Capability => "capability",
         }
     }
 }
@@ -325,6 +331,7 @@ impl Event {
             Detail::Argv(_) => Kind::Argv,
             Detail::Flow(_) => Kind::Flow,
             Detail::Dns(_) => Kind::Dns,
+            Detail::Capability(_) => Kind::Capability,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

@@ -203,7 +203,7 @@ impl Format {
             Detail::Call(call) => call_class::class(call),
             Detail::Uring(uring) => uring_class::class(uring),
             Detail::CgroupState(state) => kernel_class::cgroup_class(state),
-            Detail::UnknownCall(_) => kernel_class::call_class(),
+            Detail::UnknownCall(_) | Detail::Capability(_) => kernel_class::call_class(),
             _ => process_class::class(event),
         };
         line.head(&Head {
@@ -226,6 +226,7 @@ impl Format {
             Detail::Dns(dns) => dns_class::body(&mut line, op, dns),
             Detail::Netlink(_) | Detail::UnknownCall(_) => call_class::kernel(&mut line, op),
             Detail::CgroupState(state) => kernel_class::cgroup(&mut line, op, state),
+            Detail::Capability(capability) => kernel_class::capability(&mut line, op, *capability),
             Detail::Call(call) => call_class::body(&mut line, op, call),
             Detail::Uring(uring) => uring_class::body(&mut line, op, uring),
             _ => process_class::body(&mut line, op, &self.spaced),
@@ -242,6 +243,7 @@ impl Format {
             Detail::Dns(dns) => dns_class::unmapped(&mut line, dns),
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),
             Detail::UnknownCall(call) => kernel_class::call_facts(&mut line, *call),
+            Detail::Capability(capability) => line.json.boolean("initial_namespace", capability.in_initial_namespace),
             _ => process_class::unmapped(&mut line, op),
         }
         process_class::thread(&mut line, op);

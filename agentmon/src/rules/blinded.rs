@@ -56,6 +56,7 @@ impl Category {
             Self::UnknownSyscall => &[Kind::UnknownSyscall],
             Self::NetworkFlow => &[Kind::Flow],
             Self::DnsQuery => &[Kind::Dns],
+            Self::CapabilityUse => &[Kind::Capability],
         }
     }
 

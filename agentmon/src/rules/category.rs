@@ -68,11 +68,13 @@ pub enum Category {
     NetworkFlow,
     /// A DNS question or answer was sent or received.
     DnsQuery,
+    /// A program used a capability for the first time, or was refused it.
+    CapabilityUse,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -100,6 +102,7 @@ impl Category {
         Self::UnknownSyscall,
         Self::NetworkFlow,
         Self::DnsQuery,
+        Self::CapabilityUse,
     ];
 
     /// Its name in a rule.
@@ -133,6 +136,7 @@ impl Category {
             Self::UnknownSyscall => "unknown_syscall",
             Self::NetworkFlow => "network_flow",
             Self::DnsQuery => "dns_query",
+            Self::CapabilityUse => "capability_use",
         }
     }
 
@@ -171,6 +175,7 @@ impl Categories {
             Detail::UnknownCall(_) => one(Category::UnknownSyscall),
             Detail::Flow(_) => one(Category::NetworkFlow),
             Detail::Dns(_) => one(Category::DnsQuery),
+            Detail::Capability(_) => one(Category::CapabilityUse),
             // What an agent's process receives is not the agent's doing.
             Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
             Detail::Uring(uring) => Self { list: requested(uring) },

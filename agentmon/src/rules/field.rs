@@ -62,6 +62,7 @@ const DELETE: &[Category] = &[Category::FileDelete];
 /// Where both ends are known.
 const ENDS: &[Category] = &[Category::NetworkConnection, Category::NetworkFlow, Category::DnsQuery];
 const NAMED_ENDS: &[Category] = &[Category::NetworkConnection, Category::NetworkFlow];
+const CAPABILITY: &[Category] = &[Category::CapabilityUse];
 const DNS: &[Category] = &[Category::DnsQuery];
 const FLOW: &[Category] = &[Category::NetworkFlow];
 const UNIX: &[Category] = &[Category::UnixConnect, Category::NetworkBind];
@@ -261,6 +262,10 @@ fields! {
     QueryStatus in DNS;
     /// Whether it is a `query` or an `answer`, as ECS has it (`dns.type`); `malformed` when it is no DNS message at all.
     DnsType in DNS;
+    /// The capability: `CAP_NET_ADMIN`.
+    Capability in CAPABILITY;
+    /// Whether it was asked for in the initial user namespace, where it means power over the host.
+    InInitialNamespace in CAPABILITY;
 }
 
 impl Field {

@@ -203,6 +203,11 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
         },
         Detail::Flow(flow) => flowed(field, flow),
         Detail::Dns(dns) => asked(field, dns),
+        Detail::Capability(capability) => match field {
+            Field::Capability => short(capability),
+            Field::InInitialNamespace => truth(capability.in_initial_namespace),
+            _ => None,
+        },
         Detail::UnknownCall(call) => match field {
             Field::SyscallNumber => short(call.number),
             Field::SyscallAbi if event.has(flags::COMPAT) => word("i386"),

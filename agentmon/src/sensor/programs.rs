@@ -96,6 +96,9 @@ pub const fn source(kind: Kind) -> Source {
             hooks: "cgroup_skb egress, ingress",
             blind_to: "DNS in TLS or HTTPS; by a UNIX socket; other ports; sockets made outside",
         },
+        Kind::Capability => {
+            Source { hooks: "tp_btf cap_capable, since Linux 6.14", blind_to: "CAP_SYS_ADMIN in calls that take memory; what came of it" }
+        }
         Kind::ThreadName => Source { hooks: "tp_btf task_rename", blind_to: "nothing known of" },
         Kind::Argv => Source { hooks: "tp_btf sys_exit", blind_to: "arguments that are overwritten where they stand" },
         Kind::UnknownSyscall => Source { hooks: "tp_btf sys_exit", blind_to: "what the call does; numbers below 0" },
@@ -141,7 +144,7 @@ impl Probe {
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 17] = [
+pub const PROBES: [Probe; 18] = [
     Probe {
         program: "am_cgroup_mkdir",
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
@@ -259,6 +262,14 @@ pub const PROBES: [Probe; 17] = [
             "tcp_sock.bytes_received",
         ]),
         without: "how many bytes went through a connection is missed",
+        second: None,
+    },
+    Probe {
+        program: "am_capable",
+        hook: Hook::Tracepoint(&["cap_capable"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["task_struct.self_exec_id", "user_namespace.level"]),
+        without: "uses of capabilities are missed",
         second: None,
     },
     Probe {

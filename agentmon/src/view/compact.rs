@@ -211,6 +211,8 @@ fn is_quiet(event: &Event) -> bool {
         Detail::CgroupState(state) => !state.by_member,
         // Its beginning was shown.
         Detail::Flow(_) => true,
+        // Programs of root use some all the time.
+        Detail::Capability(_) => true,
         // Its question was shown.
         Detail::Dns(dns) => dns.message.as_ref().is_some_and(|message| message.is_answer),
         // Programs end and stop what they started themselves.
@@ -242,6 +244,7 @@ const fn verb(event: &Event) -> &'static str {
         Detail::Argv(_) => "argv",
         Detail::Flow(_) => "flow",
         Detail::Dns(_) => "dns",
+        Detail::Capability(_) => "capable",
         Detail::Uring(_) => "io_uring",
         Detail::Call(call) => call_verb(call.kind),
     }
@@ -297,6 +300,9 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Flow(flow) => {
             let _ = write!(line, "{} {} bytes out, {} in", flow.peer, flow.bytes_out, flow.bytes_in);
+        }
+        Detail::Capability(capability) => {
+            let _ = write!(line, "{capability}{}", if capability.in_initial_namespace { "" } else { " in another user namespace" });
         }
         Detail::Dns(dns) => target::dns(line, dns, TARGET_WIDTH),
         Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
@@ -402,6 +408,7 @@ mod tests {
 09:22:38.577 argv     claude-code/7f3a sshd -D  curl[4712]
 09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
 09:22:38.577 dns      claude-code/7f3a example.com A -> 10.0.0.53:53  curl[4712]
+09:22:38.577 capable  claude-code/7f3a CAP_SYS_ADMIN  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -411,7 +418,7 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow]);
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow, Kind::Capability]);
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));

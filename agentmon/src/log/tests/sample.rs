@@ -2,9 +2,9 @@
 
 use crate::event::dns::{Answer, Message, Question};
 use crate::event::{
-    Address, AgentId, Argv, Call, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec, Exit, FileId,
-    Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
-    UnknownCall, Unlink, WallClock,
+    Address, AgentId, Argv, Call, Capability, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec,
+    Exit, FileId, Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target,
+    Text, ThreadName, UnknownCall, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -253,6 +253,7 @@ pub(crate) fn every_kind() -> Vec<Sample> {
                 let (peer, local) = ("93.184.215.14:443".parse().unwrap(), "10.0.3.17:51514".parse().unwrap());
                 sample("flow", Detail::Flow(Flow { peer, local, inbound: false, bytes_in: 1256, bytes_out: 517 }))
             }
+            Kind::Capability => sample("sethostname", Detail::Capability(Capability { number: 21, in_initial_namespace: true })),
             Kind::Dns => sample("dns_egress", asked(None)),
             Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
             Kind::Netlink => {

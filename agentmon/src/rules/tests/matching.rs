@@ -1,8 +1,8 @@
 //! Modifiers, conditions, routing and counting, through rules as people write them.
 
 use super::support::{
-    Case, connect, connect_unix, create, dns, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave, made,
-    matches, moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
+    Case, capability, connect, connect_unix, create, dns, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave,
+    made, matches, moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
 };
 use crate::event::{Address, Detail, Kind, Socket, flags};
 use crate::rules::{Action, Category, Field};
@@ -185,6 +185,9 @@ fn names_cgroups_and_unknown_numbers_have_fields() {
         &answered
     ));
     assert!(all("dns_query", "    QueryStatus: 9003\n", &dns("nothing.example", 1, 3, &[])));
+    let used = capability(12, true);
+    assert!(all("capability_use", "    Capability: CAP_NET_ADMIN\n    InInitialNamespace: true\n", &used));
+    assert!(!all("capability_use", "    Capability: CAP_NET_ADMIN\n    InInitialNamespace: true\n", &capability(12, false)));
     let named = connect("1.2.3.4:443").looked_up("api.example.com");
     assert!(all("network_connection", "    DestinationHostname|endswith: .example.com\n", &named));
     assert!(all("network_connection", "    DestinationHostname: null\n", &connect("1.2.3.4:443")));

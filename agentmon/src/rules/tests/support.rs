@@ -2,8 +2,8 @@
 
 use crate::event::dns::{Answer, Message, Question};
 use crate::event::{
-    Address, AgentId, Argv, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec, FileId, Flow,
-    Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
+    Address, AgentId, Argv, Capability, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec, FileId,
+    Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
     UnknownCall, Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
@@ -255,6 +255,11 @@ pub fn dns(name: &'static str, rtype: u16, rcode: u8, answers: &[&'static str]) 
     let (own, resolver) = ("10.0.0.9:50000".parse().unwrap(), "10.0.0.53:53".parse().unwrap());
     let (from, to) = if is_answer { (resolver, own) } else { (own, resolver) };
     case("dns_egress", Detail::Dns(Dns { from, to, outbound: !is_answer, protocol: 17, bytes: 40, message: Some(message) }))
+}
+
+/// A capability that was used.
+pub fn capability(number: u32, in_initial_namespace: bool) -> Case {
+    case("sethostname", Detail::Capability(Capability { number, in_initial_namespace }))
 }
 
 /// A signal to this process.

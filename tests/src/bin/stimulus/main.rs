@@ -5,6 +5,7 @@
 
 mod attributes;
 mod calls;
+mod capability;
 mod changes;
 mod compat;
 mod criticals;
@@ -120,6 +121,8 @@ fn main() -> ExitCode {
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
         "flows" => flows::all(),
+        "capabilities" => capability::all(),
+        "capabilities-once" => capability::once(),
         "dns" => dns::all(),
         "dns-lookup" => dns::lookup(),
         "zombie" => scope::zombie(),
