@@ -7,6 +7,7 @@
 //! decoded it.
 #![no_std]
 
+pub mod capability;
 pub mod netlink;
 pub mod offsets;
 pub mod record;

@@ -75,6 +75,8 @@ members! {
     task_exit_code = "task_struct"."exit_code",
     #[optional] task_flags = "task_struct"."flags",
     task_status = "task_struct"."thread_info.status",
+    #[optional] task_self_exec_id = "task_struct"."self_exec_id",
+    #[optional] user_namespace_level = "user_namespace"."level",
     #[optional] pid_numbers = "pid"."numbers",
     cred_uid = "cred"."uid",
     cred_euid = "cred"."euid",

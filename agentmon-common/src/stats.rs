@@ -113,8 +113,14 @@ pub mod probe {
     pub const TASK_RENAME: usize = 13;
     /// tp_btf inet_sock_set_state.
     pub const SOCK_STATE: usize = 14;
+    /// cgroup_skb egress, of each agent's cgroup.
+    pub const EGRESS: usize = 15;
+    /// cgroup_skb ingress, of each agent's cgroup.
+    pub const INGRESS: usize = 16;
+    /// tp_btf cap_capable.
+    pub const CAPABLE: usize = 17;
     /// One more than the largest.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 18;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -132,6 +138,9 @@ pub mod probe {
         "cgroup_unfreeze",
         "task_rename",
         "inet_sock_set_state",
+        "cgroup_skb_egress",
+        "cgroup_skb_ingress",
+        "cap_capable",
     ];
 }
 

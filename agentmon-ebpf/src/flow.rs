@@ -8,7 +8,7 @@ use crate::maps::{AM_FLOWS, Attached};
 use crate::record::Record;
 use crate::scope;
 use agentmon_common::offsets::ABSENT;
-use agentmon_common::record::{FlowFixed, NO_SYSCALL, SocketFixed, kind};
+use agentmon_common::record::{FlowFixed, SocketFixed, kind};
 use agentmon_common::stats::probe;
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
@@ -77,14 +77,8 @@ fn closed(sock: *const u8, attached: &Attached) -> Result<(), ProbeError> {
     if scope::agent_of_cgroup(owner.cgroup_id) != owner.agent || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
         return Ok(());
     }
-    let mut record = Record::of_current::<FlowFixed>(owner.agent, kind::FLOW, 0)?;
-    let header = record.header();
-    header.start_ns = owner.start_ns;
-    header.cgroup_id = owner.cgroup_id;
-    (header.tgid, header.tid, header.ppid) = (owner.tgid, owner.tid, owner.ppid);
-    (header.uid, header.euid) = (owner.uid, owner.euid);
-    header.comm = owner.comm;
-    header.syscall = NO_SYSCALL;
+    let mut record = Record::of_agent::<FlowFixed>(owner.agent, kind::FLOW)?;
+    record.adopt(owner);
     let sent: u64 = read(sock, offset!(tcp_bytes_sent))?;
     let again: u64 = read(sock, offset!(tcp_bytes_retrans))?;
     let received: u64 = read(sock, offset!(tcp_bytes_received))?;

@@ -28,6 +28,10 @@ const ENTERED_MAX: u32 = 16 * 1024;
 const ENDED_MAX: u32 = 1024;
 /// TCP connections of members that are open.
 const FLOWS_MAX: u32 = 16 * 1024;
+/// Sockets of members that have sent DNS messages.
+const ASKERS_MAX: u32 = 4 * 1024;
+/// Processes of members of which is known what capabilities the kernel has asked for.
+const CAPABLE_MAX: u32 = 4 * 1024;
 /// Watched cgroups, nested ones included.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
@@ -109,6 +113,27 @@ pub static AM_ENDED: LruHashMap<u32, Ended> = LruHashMap::with_max_entries(ENDED
 /// nothing else would take it away.
 #[map]
 pub static AM_FLOWS: LruHashMap<u64, Attached> = LruHashMap::with_max_entries(FLOWS_MAX, 0);
+
+/// socket cookie -> the header of the last DNS message that was sent through it: whom an answer is for. The oldest go by
+/// themselves.
+#[map]
+pub static AM_ASKERS: LruHashMap<u64, Header> = LruHashMap::with_max_entries(ASKERS_MAX, 0);
+
+/// tgid -> the capabilities that were asked for. The oldest go by themselves.
+#[map]
+pub static AM_CAPABLE: LruHashMap<u32, Asked> = LruHashMap::with_max_entries(CAPABLE_MAX, 0);
+
+/// Which capabilities the kernel has asked for of a program that a process runs.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// Start of the process, since its number is used again.
+    pub start_ns: u64,
+    /// `task->self_exec_id`: the program.
+    pub exec_id: u64,
+    /// Bits by capability: refused, granted; the same in the initial user namespace.
+    pub seen: [u64; 4],
+}
 
 /// The start of a record about a socket: who did it, and where it leads.
 #[repr(C)]

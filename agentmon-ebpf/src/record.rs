@@ -51,8 +51,9 @@ impl Record {
     /// A record of the task that runs now, with a zeroed fixed part `F`.
     #[inline(always)]
     pub fn of_current<F: Copy>(agent: u32, kind: u16, ret: i64) -> Result<Self, ProbeError> {
-        let record = Self::claim::<F>(agent, kind, ret)?;
-        if am_identify(record.scratch()) == 0 { Ok(record) } else { Err(ProbeError::Null) }
+        let mut record = Self::claim::<F>(agent, kind, ret)?;
+        record.identify()?;
+        Ok(record)
     }
 
     /// A record of any task, with a zeroed fixed part `F`.
@@ -61,6 +62,29 @@ impl Record {
         let mut record = Self::claim::<F>(agent, kind, ret)?;
         identify(record.header(), task)?;
         Ok(record)
+    }
+
+    /// A record of which only the agent is known, until [`Record::adopt`] says more.
+    #[inline(always)]
+    pub fn of_agent<F: Copy>(agent: u32, kind: u16) -> Result<Self, ProbeError> {
+        Self::claim::<F>(agent, kind, 0)
+    }
+
+    /// Makes it the task's that runs now.
+    #[inline(always)]
+    pub fn identify(&mut self) -> Result<(), ProbeError> {
+        if am_identify(self.scratch()) == 0 { Ok(()) } else { Err(ProbeError::Null) }
+    }
+
+    /// Makes it that process's of which an earlier record was.
+    #[inline(always)]
+    pub fn adopt(&mut self, owner: &Header) {
+        let header = self.header();
+        header.start_ns = owner.start_ns;
+        header.cgroup_id = owner.cgroup_id;
+        (header.tgid, header.tid, header.ppid) = (owner.tgid, owner.tid, owner.ppid);
+        (header.uid, header.euid) = (owner.uid, owner.euid);
+        header.comm = owner.comm;
     }
 
     /// A record that does not say yet whose it is.

@@ -161,6 +161,12 @@ pub struct SystemCall {
 impl SystemCall {
     const NONE: Self = Self { number: NO_SYSCALL, compat: false, sends: false };
 
+    /// Whether there is none.
+    #[inline(always)]
+    pub fn is_none(&self) -> bool {
+        self.number == NO_SYSCALL
+    }
+
     #[inline(always)]
     pub fn of(task: Task) -> Result<Self, ProbeError> {
         // A thread of the kernel has made none.

@@ -3,8 +3,8 @@
 //! Bytes are escaped as ASCII, so that nothing is lost. Not for: logs (`agentmon::log` has its own form).
 
 use agentmon::event::{
-    Address, Argv, Call, Cgroup, CgroupState, Change, Detail, Event, Exec, FileId, Flow, Fork, Identity, Kind, NetworkChange, Open, Path,
-    Signal, Socket, Target, ThreadName, Unlink, Uring, flags,
+    Address, Argv, Call, Cgroup, CgroupState, Change, Detail, Dns, Event, Exec, FileId, Flow, Fork, Identity, Kind, NetworkChange, Open,
+    Path, Signal, Socket, Target, ThreadName, Unlink, Uring, flags,
 };
 use serde_json::{Map, Value};
 
@@ -61,6 +61,11 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::UnknownCall(it) => put("number", it.number.into()),
         Detail::Argv(it) => argv(it, put),
         Detail::Flow(it) => flow(it, put),
+        Detail::Dns(it) => dns(it, put),
+        Detail::Capability(it) => {
+            put("capability", it.to_string().into());
+            put("initial_namespace", it.in_initial_namespace.into());
+        }
         Detail::Uring(it) => uring(it, put),
         Detail::Call(it) => call(it, put),
     }
@@ -249,4 +254,24 @@ fn flow(flow: &Flow, put: &mut impl FnMut(&str, Value)) {
     put("inbound", flow.inbound.into());
     put("bytes_in", flow.bytes_in.into());
     put("bytes_out", flow.bytes_out.into());
+}
+
+fn dns(dns: &Dns, put: &mut impl FnMut(&str, Value)) {
+    put("from", format!("inet {}", dns.from).into());
+    put("to", format!("inet {}", dns.to).into());
+    put("outbound", dns.outbound.into());
+    put("protocol", dns.protocol.into());
+    put("bytes", dns.bytes.into());
+    put("is_dns", dns.message.is_some().into());
+    let Some(message) = &dns.message else { return };
+    put("id", message.id.into());
+    put("answer", message.is_answer.into());
+    put("rcode", message.rcode.into());
+    put("broken", message.is_broken.into());
+    put("answer_count", message.answer_count.into());
+    put("answers", message.answers.iter().map(|answer| answer.data.escape_ascii().to_string()).collect::<Vec<_>>().into());
+    if let Some(question) = &message.question {
+        put("name", escaped(&question.name));
+        put("qtype", question.rtype.into());
+    }
 }

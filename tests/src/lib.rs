@@ -11,6 +11,7 @@ pub mod cgroup;
 pub mod compare;
 pub mod e2e;
 pub mod flat;
+pub mod kernel_has;
 pub mod maps;
 pub mod run;
 pub mod skip;

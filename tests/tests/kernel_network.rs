@@ -2,7 +2,8 @@
 
 use agentmon::event::Kind;
 use agentmon_tests::run::{Run, Running};
-use agentmon_tests::{skip::skip, watch::Watch};
+use agentmon_tests::skip::skip;
+use agentmon_tests::watch::{AGENT, Watch};
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 
@@ -28,6 +29,26 @@ fn closed_connections_are_reported_with_what_went_through() {
     let outside = Running::start(STIMULUS, None, &["flows"]).finish();
     watch.sync();
     assert_eq!(watch.events().iter().filter(|event| event.kind() == Kind::Flow).count(), told, "{} outside", outside.truths.len());
+}
+
+#[test]
+fn dns_messages_are_reported_as_they_leave_and_as_they_come() {
+    let mut watch = Watch::start(STIMULUS);
+    let run = watch.run(&["dns"]);
+    watch.check(&run, 20);
+    let told = watch.events().iter().filter(|event| event.kind() == Kind::Dns).count();
+    assert!(told >= run.truths.len(), "each of its own");
+    assert!(!watch.flat().iter().any(|event| event.get("name").is_some_and(|name| name == "never.told")), "another port is told");
+    // Of others nothing is told.
+    let outside = Running::start(STIMULUS, None, &["dns"]).finish();
+    watch.sync();
+    assert_eq!(watch.events().iter().filter(|event| event.kind() == Kind::Dns).count(), told, "{} outside", outside.truths.len());
+    // Nor of the agent once it is not watched.
+    watch.sensor.unwatch(AGENT).expect("no more of it");
+    let _ = watch.begin(&["dns"]).finish();
+    watch.watch(AGENT);
+    watch.sync();
+    assert_eq!(watch.events().iter().filter(|event| event.kind() == Kind::Dns).count(), told);
 }
 
 #[test]

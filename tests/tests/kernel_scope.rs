@@ -6,6 +6,7 @@ use agentmon_tests::cgroup::{Group, v1_mount};
 use agentmon_tests::run::{Run, Running};
 use agentmon_tests::skip::skip;
 use agentmon_tests::watch::{AGENT, Watch};
+use std::os::fd::AsFd;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 const RING_BYTES: u32 = 4 * 1024 * 1024;
@@ -203,14 +204,15 @@ fn threads_made_before_and_after_watching_began_are_seen() {
 
 #[test]
 fn what_costs_every_process_is_attached_only_while_watching() {
-    let more = PROBES.iter().filter(|probe| probe.presence == Presence::WhileWatching).count();
+    let more = PROBES.iter().filter(|probe| matches!(probe.presence, Presence::WhileWatching | Presence::OnAgent)).count();
     let mut watch = Watch::idle(STIMULUS, RING_BYTES);
     let (idle, wanted) = watch.sensor.attached();
     assert_eq!(idle, wanted);
     watch.watch(AGENT);
     assert_eq!(watch.sensor.attached(), (idle + more, wanted + more));
     let other = Group::new("other");
-    watch.sensor.watch(AgentId(2), || vec![other.id()]).expect("a second agent");
+    let root = std::fs::File::open(other.path()).expect("its directory");
+    watch.sensor.watch(AgentId(2), &[root.as_fd()], || vec![other.id()]).expect("a second agent");
     assert_eq!(watch.sensor.attached(), (idle + more, wanted + more));
     watch.sensor.unwatch(AGENT).expect("no more of the first");
     assert_eq!(watch.sensor.attached(), (idle + more, wanted + more), "the second is still watched");
@@ -257,9 +259,9 @@ fn after_unwatching_nobody_belongs_to_the_agent() {
 fn an_escaped_process_whose_cgroup_was_removed_stays_watched_when_another_agent_ends() {
     let mut watch = Watch::start(STIMULUS);
     let (outside, other) = (Group::new("outside"), Group::new("other"));
-    watch.sensor.watch(AgentId(2), || vec![other.id()]).expect("a second agent");
+    watch.sensor.watch(AgentId(2), &[], || vec![other.id()]).expect("a second agent");
     let inner = Group::new("first");
-    watch.sensor.watch(AgentId(3), || vec![inner.id()]).expect("a third agent");
+    watch.sensor.watch(AgentId(3), &[], || vec![inner.id()]).expect("a third agent");
     watch.sensor.unwatch(AGENT).expect("no more of the first");
     let mut agent = Running::start(STIMULUS, Some(&inner), &["agent"]);
     agent.until("ready");

@@ -27,7 +27,7 @@ impl Pair {
         watch.watch(AGENT);
         let quiet = Group::new("quiet");
         let id = quiet.id();
-        watch.sensor.watch(QUIET, || vec![id]).unwrap_or_else(|error| panic!("{error}"));
+        watch.sensor.watch(QUIET, &[], || vec![id]).unwrap_or_else(|error| panic!("{error}"));
         Self { watch, quiet }
     }
 

@@ -96,7 +96,7 @@ fn records_of_programs_that_share_a_cpu_are_not_mixed() {
     // Another agent keeps the pair attached, so that watching begins and ends in no time.
     let other = Group::new("other");
     let id = CgroupId(std::fs::metadata(other.path()).expect("a cgroup").ino());
-    watch.sensor.watch(AgentId(2), || vec![id]).expect("the other agent");
+    watch.sensor.watch(AgentId(2), &[], || vec![id]).expect("the other agent");
     watch.drain();
     watch.watch(AGENT);
     let mut idle = watch.begin(&["agent"]);

@@ -3,7 +3,7 @@
 //! Not for: what every record has, and the numbers of kinds and flags (`super`).
 
 #[expect(unused_imports, reason = "named by the documentation")]
-use super::{ENTER_BYTES, cgroup_action, flags, kind, path_flags, signal_bits};
+use super::{DNS_MAX, ENTER_BYTES, cgroup_action, flags, kind, path_flags, signal_bits};
 use super::{FileId, Span};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -320,4 +320,37 @@ pub struct FlowFixed {
     pub family: u16,
     /// 1 when it was accepted, 0 when it was connected.
     pub inbound: u16,
+}
+
+/// [`kind::DNS`]. The header names the process that sent the message, or of one that came in the last that sent any through
+/// that socket; process id 0 when that is not known. Of all processes only the agent is certain: it is the socket's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct DnsFixed {
+    /// Where the packet came from; IPv4 in the first 4 bytes; network order.
+    pub from_addr: [u8; 16],
+    /// Where it was sent to.
+    pub to_addr: [u8; 16],
+    /// Port it came from, host order.
+    pub from_port: u16,
+    /// Port it was sent to, host order.
+    pub to_port: u16,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// `IPPROTO_UDP` or `IPPROTO_TCP`.
+    pub protocol: u16,
+    /// 1 when it left the socket, 0 when it came in.
+    pub outbound: u32,
+    /// The first [`DNS_MAX`] bytes of the message, without the length that stands before it in TCP.
+    pub message: Span,
+}
+
+/// [`kind::CAPABILITY`]. The return value is 0 when the process has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CapabilityFixed {
+    /// Its number (`include/uapi/linux/capability.h`).
+    pub capability: u32,
+    /// 1 when it was asked for in the initial user namespace.
+    pub initial_namespace: u32,
 }

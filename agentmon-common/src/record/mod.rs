@@ -10,8 +10,8 @@
 mod fixed;
 
 pub use fixed::{
-    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, ExecFixed, ExitFixed, FlowFixed, ForkFixed, IdentityFixed, OpenFixed, PlaceFixed,
-    SignalFixed, SocketFixed, ThreadNameFixed, UnknownCallFixed, UringFixed,
+    ArgvFixed, CallFixed, CapabilityFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FlowFixed, ForkFixed,
+    IdentityFixed, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, ThreadNameFixed, UnknownCallFixed, UringFixed,
 };
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -28,6 +28,8 @@ pub const COMPONENT_MAX: usize = 256;
 pub const COMPONENTS_MAX: u32 = 512;
 /// Bytes of a user string that are kept from system-call entry to compare with what stands there at exit.
 pub const ENTER_BYTES: usize = 256;
+/// Most bytes of a DNS message that a record carries; a power of two.
+pub const DNS_MAX: usize = 4096;
 /// Size of `struct sockaddr_storage`.
 pub const SOCKADDR_MAX: usize = 128;
 
@@ -113,8 +115,12 @@ pub mod kind {
     pub const ARGV: u16 = 39;
     /// A TCP connection that a process connected or accepted is closed.
     pub const FLOW: u16 = 40;
+    /// A DNS message went from or to one of an agent's sockets.
+    pub const DNS: u16 = 41;
+    /// The kernel asked whether a process has a capability.
+    pub const CAPABILITY: u16 = 42;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 41;
+    pub const COUNT: usize = 43;
 }
 
 /// Bits of [`Header::flags`].
@@ -254,5 +260,5 @@ assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
     PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
     SignalFixed = 56, UringFixed = 184, CgroupStateFixed = 32, ThreadNameFixed = 40, UnknownCallFixed = 8, ArgvFixed = 32,
-    FlowFixed = 56,
+    FlowFixed = 56, DnsFixed = 56, CapabilityFixed = 8,
 }

@@ -14,6 +14,7 @@ pub mod user;
 use crate::cgroup::{Cgroup, CgroupError, Mark};
 use crate::event::{AgentId, CgroupId};
 use crate::process::Agent;
+use rustix::fd::BorrowedFd;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -70,6 +71,12 @@ impl AgentCgroups {
     #[must_use]
     pub fn roots(&self) -> &[Cgroup] {
         &self.roots
+    }
+
+    /// Their descriptors.
+    #[must_use]
+    pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.roots.iter().map(Cgroup::fd).collect()
     }
 
     /// Frozen when all of them are, else running; what is gone or cannot be read does not count. `None`: nothing does.

@@ -4,6 +4,7 @@
 
 use super::{Sign, raw, uring};
 use crate::event::Kind;
+use bstr::ByteSlice;
 use std::ffi::CStr;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -16,10 +17,16 @@ enum How {
     Call(libc::c_long, [Arg; 4]),
     /// A byte to the discard port of this host, without a connection.
     Datagram,
+    /// A DNS question to this host's port of multicast DNS, to a socket of the helper's own where it can have that.
+    Question,
+    /// The same question, as it comes to that socket.
+    QuestionReceived,
     /// A request to an io_uring, where the host has not switched it off.
     Uring,
     /// It comes with the helper and its child: the kernel's own hooks report it.
     Child,
+    /// A system call with these arguments, on a kernel that tells when it asks for a capability.
+    Capability(libc::c_long, [Arg; 4]),
     /// Through the 32-bit entry, in the child: where that entry is closed, it dies of it.
     Compat,
 }
@@ -89,6 +96,8 @@ static ACTS: &[Act] = &[
     // A family with a type that it does not have.
     call(Kind::Socket, "socket", libc::SYS_socket, [N(17), N(9), ZERO, ZERO]),
     Act { kind: Kind::Send, operation: "sendto", how: How::Datagram },
+    Act { kind: Kind::Dns, operation: "dns_egress", how: How::Question },
+    Act { kind: Kind::Dns, operation: "dns_ingress", how: How::QuestionReceived },
     // SOL_IP, IPT_SO_SET_REPLACE.
     call(Kind::Netlink, "setsockopt", libc::SYS_setsockopt, [N(-1), ZERO, N(64), ZERO]),
     call(Kind::Rename, "renameat2", libc::SYS_renameat2, [CWD, S(c"file"), CWD, S(c"file2")]),
@@ -123,6 +132,8 @@ static ACTS: &[Act] = &[
     call(Kind::IoUring, "io_uring_setup", libc::SYS_io_uring_setup, [ZERO, ZERO, ZERO, ZERO]),
     call(Kind::Identity, "setresuid", libc::SYS_setresuid, [N(-1), N(-1), N(-1), ZERO]),
     call(Kind::Identity, "capset", libc::SYS_capset, [ZERO, ZERO, ZERO, ZERO]),
+    // Asks for CAP_SYS_TIME, as nothing else here does, and sets neither time nor zone.
+    Act { kind: Kind::Capability, operation: "settimeofday", how: How::Capability(libc::SYS_settimeofday, [ZERO; 4]) },
     call(Kind::Map, "mmap", libc::SYS_mmap, [ZERO, ZERO, N(3), N(1)]),
     // PR_SET_NAME; PR_SET_MM of an address that nothing can be at.
     call(Kind::ThreadName, "prctl", libc::SYS_prctl, [N(15), S(c"agentmon-canary"), ZERO, ZERO]),
@@ -152,6 +163,7 @@ pub fn acts() -> &'static [Act] {
 pub fn perform(directory: &Path) -> std::io::Result<()> {
     std::env::set_current_dir(directory)?;
     let compat = compat_is_open()?;
+    let (asked, received) = ask_nobody();
     for (index, act) in ACTS.iter().enumerate() {
         let possible = match act.how {
             How::Call(number, args) => {
@@ -160,6 +172,12 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
             }
             // A refusal is an event as well.
             How::Datagram => UdpSocket::bind("127.0.0.1:0").map(|socket| socket.send_to(b"x", "127.0.0.1:9")).is_ok(),
+            How::Capability(number, args) => {
+                raw::call(number, args.map(Arg::word));
+                tells_of_capabilities()
+            }
+            How::Question => asked,
+            How::QuestionReceived => received,
             How::Uring => uring::unlink_nothing(),
             How::Compat => compat,
             How::Child => true,
@@ -169,6 +187,29 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether this kernel has the tracepoint (since 6.14): by the name of its type.
+fn tells_of_capabilities() -> bool {
+    const TYPE: &[u8] = b"\0btf_trace_cap_capable\0";
+    std::fs::read("/sys/kernel/btf/vmlinux").is_ok_and(|btf| btf.contains_str(TYPE))
+}
+
+/// The question for an address of `agentmon-canary.invalid`.
+const QUESTION: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0\x0fagentmon-canary\x07invalid\0\0\x01\0\x01";
+/// A port of DNS that nobody needs to serve on the loopback address.
+const MULTICAST_DNS: (&str, u16) = ("127.0.0.1", 5353);
+
+/// Sends it; whether it was sent, and whether it came back to a socket of this process: not when another process has the port.
+fn ask_nobody() -> (bool, bool) {
+    let own = UdpSocket::bind(MULTICAST_DNS).ok();
+    let asked = UdpSocket::bind("127.0.0.1:0").is_ok_and(|socket| socket.send_to(QUESTION, MULTICAST_DNS).is_ok());
+    let mut buffer = [0; 64];
+    let received = own.is_some_and(|socket| {
+        let _ = socket.set_nonblocking(true);
+        asked && socket.recv(&mut buffer).is_ok_and(|length| buffer.get(..length) == Some(QUESTION))
+    });
+    (asked, received)
 }
 
 /// Starts the child, and says whether it came out of the 32-bit entry.

@@ -134,6 +134,9 @@ fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
     if let Detail::CgroupState(state) = detail {
         return state.action.operation();
     }
+    if let Detail::Dns(dns) = detail {
+        return if dns.outbound { "dns_egress" } else { "dns_ingress" };
+    }
     if kind == Kind::ThreadName && op_of(header) == op::NONE {
         // /proc/PID/comm; other ways to write than the plainest have no name here.
         return syscalls::sender_name(header.flags & flags::COMPAT != 0, header.syscall).unwrap_or(kind.name());
@@ -185,6 +188,8 @@ impl Record<'_> {
             Kind::UnknownSyscall => Detail::UnknownCall(self.unknown_call()?),
             Kind::Argv => Detail::Argv(self.argv()?),
             Kind::Flow => Detail::Flow(self.flow()?),
+            Kind::Dns => Detail::Dns(self.dns()?),
+            Kind::Capability => Detail::Capability(self.capability()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }
@@ -342,6 +347,7 @@ const fn file(wire: WireFile) -> FileId {
 }
 
 mod call;
+mod dns;
 mod names;
 mod repeated;
 mod socket;

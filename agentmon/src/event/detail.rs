@@ -2,7 +2,9 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Argv, Call, CgroupId, CgroupState, Flow, NetworkChange, ProcessKey, Signal, Socket, ThreadName, UnknownCall, Uring};
+use super::{
+    Argv, Call, Capability, CgroupId, CgroupState, Dns, Flow, NetworkChange, ProcessKey, Signal, Socket, ThreadName, UnknownCall, Uring,
+};
 use bytes::Bytes;
 
 /// What is particular to a kind of event.
@@ -42,6 +44,10 @@ pub enum Detail {
     Argv(Argv),
     /// [`Kind::Flow`].
     Flow(Flow),
+    /// [`Kind::Dns`].
+    Dns(Dns),
+    /// [`Kind::Capability`].
+    Capability(Capability),
     /// A request to a ring, of [`Kind::IoUring`](super::Kind::IoUring).
     Uring(Uring),
     /// Every kind that is told by its arguments; see [`Call::kind`].

@@ -4,9 +4,11 @@
 //! (`crate::process`), what a rule thinks (`crate::rules`), how a line looks (`crate::log`, `crate::view`).
 
 mod call;
+mod capability;
 mod cgroup_state;
 pub mod decode;
 mod detail;
+pub mod dns;
 pub mod errno;
 mod flow;
 mod kinds;
@@ -23,8 +25,10 @@ pub use agentmon_common::record::{flags, path_flags};
 pub(crate) const AT_REMOVEDIR: u64 = 0x200;
 
 pub use call::{Argument, Call, Target, UnknownCall};
+pub use capability::Capability;
 pub use cgroup_state::{CgroupAction, CgroupState};
 pub use detail::{Cgroup, Detail, Exec, Exit, FileId, Fork, Identity, Open, Path, PathTrust, Text, Unlink};
+pub use dns::Dns;
 pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
 pub use names::{Argv, ThreadName};
@@ -134,11 +138,15 @@ pub enum Kind {
     Argv = agentmon_common::record::kind::ARGV,
     /// A TCP connection is closed.
     Flow = agentmon_common::record::kind::FLOW,
+    /// A DNS message was sent or received.
+    Dns = agentmon_common::record::kind::DNS,
+    /// A capability was asked for.
+    Capability = agentmon_common::record::kind::CAPABILITY,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -179,6 +187,8 @@ impl Kind {
         Self::Netlink,
         Self::Argv,
         Self::Flow,
+        Self::Dns,
+        Self::Capability,
     ];
 
     /// The kind with this number.
@@ -231,6 +241,8 @@ impl Kind {
             Self::Netlink => "netlink",
             Self::Argv => "argv",
             Self::Flow => "flow",
+            Self::Dns => "dns",
+            Self::Capability => "capability",
         }
     }
 }
@@ -322,6 +334,8 @@ impl Event {
             Detail::UnknownCall(_) => Kind::UnknownSyscall,
             Detail::Argv(_) => Kind::Argv,
             Detail::Flow(_) => Kind::Flow,
+            Detail::Dns(_) => Kind::Dns,
+            Detail::Capability(_) => Kind::Capability,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

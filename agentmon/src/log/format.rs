@@ -5,7 +5,7 @@
 
 use super::entry::MatchView;
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
-use super::{call_class, file_class, kernel_class, network_class, process_class, security, text, uring_class};
+use super::{call_class, dns_class, file_class, kernel_class, network_class, process_class, security, text, uring_class};
 use crate::event::{Detail, WallClock};
 use crate::process::{Agent, Operation};
 use std::fmt::Write;
@@ -199,10 +199,11 @@ impl Format {
             Detail::Socket(socket) => network_class::class(event, socket),
             Detail::Netlink(_) => network_class::change(),
             Detail::Flow(_) => network_class::closed(),
+            Detail::Dns(dns) => dns_class::class(dns),
             Detail::Call(call) => call_class::class(call),
             Detail::Uring(uring) => uring_class::class(uring),
             Detail::CgroupState(state) => kernel_class::cgroup_class(state),
-            Detail::UnknownCall(_) => kernel_class::call_class(),
+            Detail::UnknownCall(_) | Detail::Capability(_) => kernel_class::call_class(),
             _ => process_class::class(event),
         };
         line.head(&Head {
@@ -225,8 +226,10 @@ impl Format {
             Detail::Open(_) | Detail::Unlink(_) => file_class::body(&mut line, op),
             Detail::Socket(socket) => network_class::body(&mut line, op, socket),
             Detail::Flow(flow) => network_class::flow(&mut line, op, flow),
+            Detail::Dns(dns) => dns_class::body(&mut line, op, dns),
             Detail::Netlink(_) | Detail::UnknownCall(_) => call_class::kernel(&mut line, op),
             Detail::CgroupState(state) => kernel_class::cgroup(&mut line, op, state),
+            Detail::Capability(capability) => kernel_class::capability(&mut line, op, *capability),
             Detail::Call(call) => call_class::body(&mut line, op, call),
             Detail::Uring(uring) => uring_class::body(&mut line, op, uring),
             _ => process_class::body(&mut line, op, &self.spaced),
@@ -240,8 +243,10 @@ impl Format {
             Detail::Call(call) => call_class::unmapped(&mut line, call),
             Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
             Detail::Flow(_) => {}
+            Detail::Dns(dns) => dns_class::unmapped(&mut line, dns),
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),
             Detail::UnknownCall(call) => kernel_class::call_facts(&mut line, *call),
+            Detail::Capability(capability) => line.json.boolean("initial_namespace", capability.in_initial_namespace),
             _ => process_class::unmapped(&mut line, op),
         }
         process_class::thread(&mut line, op);

@@ -1,11 +1,11 @@
-//! OCSF class 1003, Kernel Activity, of what is no system call that has a name: cgroups, and calls of unknown numbers.
+//! OCSF class 1003, Kernel Activity, of what is no system call that has a name: cgroups, capabilities, and calls of unknown numbers.
 //!
 //! Not for: calls that are told by their arguments (`super::call_class`).
 
 use super::format::Class;
 use super::line::Line;
 use super::process_class::actor;
-use crate::event::{CgroupAction, CgroupState, UnknownCall};
+use crate::event::{Capability, CgroupAction, CgroupState, UnknownCall};
 use crate::process::Operation;
 
 /// OCSF `kernel.type_id`: Other.
@@ -37,6 +37,15 @@ pub(super) fn cgroup<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, state: &'e
 pub(super) fn cgroup_facts(line: &mut Line<'_, '_>, state: &CgroupState) {
     line.json.number("cgroup_id", state.cgroup.0);
     line.json.boolean("by_agent", state.by_member);
+}
+
+pub(super) fn capability<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, capability: Capability) {
+    actor(line, op);
+    line.json.object("kernel");
+    line.json.plain("name", capability);
+    line.json.number("type_id", OTHER);
+    line.json.word("type", "capability");
+    line.json.close();
 }
 
 pub(super) fn call_facts(line: &mut Line<'_, '_>, call: UnknownCall) {

@@ -5,6 +5,7 @@
 //! deciding anything about an event.
 
 mod call_class;
+mod dns_class;
 mod entry;
 mod file_class;
 mod format;

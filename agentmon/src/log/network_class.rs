@@ -1,7 +1,7 @@
 //! OCSF class 4001, Network Activity: what is done with sockets; and 1003, Kernel Activity, for changes of the network's
 //! own settings.
 //!
-//! Not for: names of hosts. The monitor sees addresses only.
+//! Not for: DNS messages (`super::dns_class`).
 
 use super::format::Class;
 use super::line::Line;
@@ -47,11 +47,7 @@ pub(super) const fn closed() -> Class {
 pub(super) fn flow<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, flow: &Flow) {
     actor(line, op);
     let (source, destination) = flow.from_to();
-    for (key, end) in [("src_endpoint", source), ("dst_endpoint", destination)] {
-        line.json.object(key);
-        inet(line, end);
-        line.json.close();
-    }
+    ends(line, op, source, destination);
     line.json.object("connection_info");
     line.json.number("direction_id", if flow.inbound { 1 } else { 2 });
     line.json.number("protocol_num", TCP);
@@ -63,14 +59,37 @@ pub(super) fn flow<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, flow: &Flow)
     line.json.close();
 }
 
+/// Both ends of a packet or connection.
+pub(super) fn ends<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, source: SocketAddr, destination: SocketAddr) {
+    line.json.object("src_endpoint");
+    inet(line, source);
+    line.json.close();
+    line.json.object("dst_endpoint");
+    inet(line, destination);
+    hostname(line, op);
+    line.json.close();
+}
+
+/// The name of the destination, when the agent has looked it up.
+pub(super) fn hostname<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
+    if let Some(name) = op.hostname {
+        line.untrusted("hostname", "hostname", name, name.len());
+    }
+}
+
 pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, socket: &'e Socket) {
     actor(line, op);
     // Where it waits is the destination of what will come.
     let (source, destination) = if socket.is_outbound() { (&socket.local, &socket.peer) } else { (&socket.peer, &socket.local) };
     if !source.is_unknown() {
-        endpoint(line, "src_endpoint", "peer_path", source);
+        line.json.object("src_endpoint");
+        endpoint(line, "peer_path", source);
+        line.json.close();
     }
-    endpoint(line, "dst_endpoint", if socket.is_outbound() { "peer_path" } else { "local_path" }, destination);
+    line.json.object("dst_endpoint");
+    endpoint(line, if socket.is_outbound() { "peer_path" } else { "local_path" }, destination);
+    hostname(line, op);
+    line.json.close();
     line.json.object("connection_info");
     line.json.number("direction_id", if socket.is_outbound() { 2 } else { 1 });
     if socket.about().inet().is_some() {
@@ -84,8 +103,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, socket: &'e 
     line.json.close();
 }
 
-pub(super) fn endpoint<'e>(line: &mut Line<'_, 'e>, key: &str, field: &'static str, address: &'e Address) {
-    line.json.object(key);
+pub(super) fn endpoint<'e>(line: &mut Line<'_, 'e>, field: &'static str, address: &'e Address) {
     match address {
         Address::Inet(address) => inet(line, *address),
         Address::UnixPath(name) | Address::UnixAbstract(name) => line.text("name", field, name),
@@ -93,7 +111,6 @@ pub(super) fn endpoint<'e>(line: &mut Line<'_, 'e>, key: &str, field: &'static s
         Address::Disconnect => line.json.word("name", "none"),
         Address::Other(_) | Address::Unknown => line.json.word("name", "unknown"),
     }
-    line.json.close();
 }
 
 fn inet(line: &mut Line<'_, '_>, address: SocketAddr) {

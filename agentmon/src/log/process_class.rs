@@ -188,7 +188,13 @@ fn moved<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, cgroup: &Cgroup) {
 pub(super) fn actor<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
     line.json.object("actor");
     line.json.object("process");
-    described(line, op.process, op.process.image.as_deref());
+    if op.process.key.tgid == 0 {
+        // Nobody knows which it was.
+        line.json.number("pid", 0);
+        line.json.word("name", "unknown");
+    } else {
+        described(line, op.process, op.process.image.as_deref());
+    }
     line.json.raw("}}");
 }
 

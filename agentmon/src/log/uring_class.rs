@@ -5,7 +5,7 @@
 use super::call_class::{file_result, kernel_call};
 use super::format::Class;
 use super::line::Line;
-use super::network_class::endpoint;
+use super::network_class::{endpoint, hostname};
 use super::process_class::{actor, file_type, file_uid};
 use crate::event::{Address, Target, Uring};
 use crate::process::Operation;
@@ -31,7 +31,12 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, uring: &'e U
     actor(line, op);
     match class(uring).uid {
         1001 => file(line, uring),
-        4001 => endpoint(line, "dst_endpoint", "peer_path", uring.peer.as_ref().unwrap_or(&Address::Unknown)),
+        4001 => {
+            line.json.object("dst_endpoint");
+            endpoint(line, "peer_path", uring.peer.as_ref().unwrap_or(&Address::Unknown));
+            hostname(line, op);
+            line.json.close();
+        }
         _ => kernel_call(line, op),
     }
 }

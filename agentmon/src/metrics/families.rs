@@ -82,5 +82,7 @@ families! {
     RELOAD_TIME = Gauge, "agentmon_config_last_reload_success_timestamp_seconds", [], "When configuration and rules were last loaded with success.";
     PROCESSES = Gauge, "agentmon_process_table_entries", [], "Processes in the process table.";
     PROCESSES_EVICTED = Counter, "agentmon_process_table_evictions_total", [], "Living processes dropped from the full process table.";
+    HOSTNAMES = Gauge, "agentmon_hostnames_entries", [], "Addresses whose name is known from DNS answers.";
+    HOSTNAMES_EVICTED = Counter, "agentmon_hostnames_evictions_total", [], "Names of addresses dropped for want of room.";
     OVERFLOW = Counter, "agentmon_metrics_overflow_total", [], "Label values folded into other because there were too many.";
 }

@@ -88,6 +88,10 @@ pub struct Metrics {
     pub rules_state: IntGauge,
     /// `rules_groups_forgotten_total`
     pub rules_forgotten: IntCounter,
+    /// Addresses whose name is known.
+    pub hostnames: IntGauge,
+    /// Names dropped for want of room.
+    pub hostnames_evicted: IntCounter,
     reload_successful: IntGauge,
     reload_time: IntGauge,
 }
@@ -145,6 +149,8 @@ impl Metrics {
             processes_evicted: maker.counter(&families::PROCESSES_EVICTED)?,
             rules_state: maker.gauge(&families::RULES_STATE)?,
             rules_forgotten: maker.counter(&families::RULES_FORGOTTEN)?,
+            hostnames: maker.gauge(&families::HOSTNAMES)?,
+            hostnames_evicted: maker.counter(&families::HOSTNAMES_EVICTED)?,
             reload_successful: maker.gauge(&families::RELOAD_SUCCESSFUL)?,
             reload_time: maker.gauge(&families::RELOAD_TIME)?,
             engine_queue: queue("engine"),

@@ -18,7 +18,7 @@ use crate::cgroup::{Cgroup, Mount, WalkLimits};
 use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, CgroupId, Detail, Event, Kind, Kinds, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
-use crate::process::{Operation, ProcessTable};
+use crate::process::{Hosts, Operation, ProcessTable};
 use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
@@ -65,6 +65,7 @@ pub struct Engine {
     mount: Mount,
     register: Register,
     table: ProcessTable,
+    hosts: Hosts,
     rules: rules::Engine,
     verdicts: Verdicts,
     outputs: Outputs,
@@ -98,6 +99,7 @@ impl Engine {
             mount,
             register: Register::new(),
             table: ProcessTable::new(),
+            hosts: Hosts::new(),
             rules: rules::Engine::new(settings.rules).with_clock(clock),
             verdicts,
             outputs,
@@ -198,7 +200,9 @@ impl Engine {
             self.tally.unclaimed(event.repeated);
             return;
         };
-        let op = Operation { event, agent: &entry.agent, process, parent: self.table.parent(process) };
+        self.hosts.apply(event);
+        let op =
+            Operation { event, agent: &entry.agent, process, parent: self.table.parent(process), hostname: self.hosts.peer_name(event) };
         self.matches.clear();
         self.rules.evaluate(&op, &mut self.matches);
         if !self.matches.is_empty() {
@@ -244,8 +248,11 @@ impl Engine {
 
     /// A killed agent that has a process which is younger than its kill runs again: its unit was restarted.
     fn revive(&mut self, event: &Event) {
-        // None of these is a sign of life: a stranger may thaw the cgroup, and a connection ends after its process.
-        if matches!(event.detail, Detail::Exit(_) | Detail::CgroupState(_) | Detail::Flow(_)) || !self.verdicts.is_after_kill(event) {
+        // None of these is a sign of life: a stranger may thaw the cgroup, and a connection and what comes to a socket outlive
+        // their process.
+        if matches!(event.detail, Detail::Exit(_) | Detail::CgroupState(_) | Detail::Flow(_) | Detail::Dns(_))
+            || !self.verdicts.is_after_kill(event)
+        {
             return;
         }
         if self.register.set_state(event.agent, State::Running, SystemTime::now()) {
@@ -321,7 +328,7 @@ impl Engine {
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, || list(&roots)));
+        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
         self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
@@ -336,7 +343,7 @@ impl Engine {
 
     fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
         self.canary.begin();
-        let watched = self.sensor.watch(CANARY, || list(cgroups));
+        let watched = self.sensor.watch(CANARY, &cgroups.fds(), || list(cgroups));
         self.update_probes();
         if watched.is_err() {
             self.stop_watching(CANARY);
@@ -376,6 +383,7 @@ impl Engine {
         self.stop_watching(agent);
         self.take_counted(Counted::Of(agent));
         self.rules.forget(agent);
+        self.hosts.forget(agent);
         self.verdicts.forget(agent);
         self.floods.end(agent);
         if let Some((_, errors)) = self.register.unwatch(agent) {
@@ -414,7 +422,7 @@ impl Engine {
         self.take_counted(Counted::Over(boot_ns()));
         self.account();
         self.see_states();
-        self.recorder.tick(frames, &self.register, &self.table);
+        self.recorder.tick(frames, &self.register, &self.table, &self.hosts);
         self.recorder.correlations(self.rules.state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
@@ -468,7 +476,7 @@ impl Engine {
     /// came there.
     fn look_again(&mut self) {
         for entry in self.register.iter() {
-            if let Err(error) = self.sensor.watch(entry.agent.id, || list(&entry.cgroups)) {
+            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds(), || list(&entry.cgroups)) {
                 tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
             }
         }

@@ -3,10 +3,12 @@
 //! A process is its tgid and its start time; a pid alone names nothing. Not for: reading /proc (what ran before
 //! watching began arrives as `process_seen` events) and not for judging (`crate::rules`).
 
+mod hosts;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use hosts::{ADDRESSES_MAX, Hosts};
 pub use table::ProcessTable;
 
 use crate::event::{AgentId, Event, Exec, ProcessKey};
@@ -61,6 +63,8 @@ pub struct Operation<'a> {
     pub process: &'a Process,
     /// Its creator, when known.
     pub parent: Option<&'a Process>,
+    /// Of a connection or a send the name by which its peer was looked up ([`Hosts`]).
+    pub hostname: Option<&'a [u8]>,
 }
 
 impl Operation<'_> {

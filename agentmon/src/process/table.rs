@@ -44,7 +44,11 @@ impl ProcessTable {
         if matches!(&event.detail, Detail::CgroupState(state) if !state.by_member) {
             return self.stranger.insert(unknown(event));
         }
-        if matches!(event.detail, Detail::Flow(_)) || event.is_late() {
+        // Of process 0 nobody knows who it was.
+        if event.process.tgid == 0 {
+            return self.stranger.insert(unknown(event));
+        }
+        if event.is_late() || matches!(&event.detail, Detail::Flow(_)) || matches!(&event.detail, Detail::Dns(dns) if !dns.outbound) {
             return self.owner(event);
         }
         self.make_room();
@@ -78,7 +82,7 @@ impl ProcessTable {
         self.entry(event)
     }
 
-    /// Whose a connection was, or a failure that was counted: as it is known, since the event says it as it was then. One that is
+    /// Whose a connection or socket was, or a failure that was counted: as it is known, since the event says it as it was then. One that is
     /// forgotten is not kept anew.
     fn owner(&mut self, event: &Event) -> &Process {
         match self.processes.get(&event.process) {

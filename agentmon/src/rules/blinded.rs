@@ -55,6 +55,8 @@ impl Category {
             Self::ProcessTampering => &[Kind::ThreadName, Kind::Argv],
             Self::UnknownSyscall => &[Kind::UnknownSyscall],
             Self::NetworkFlow => &[Kind::Flow],
+            Self::DnsQuery => &[Kind::Dns],
+            Self::CapabilityUse => &[Kind::Capability],
         }
     }
 

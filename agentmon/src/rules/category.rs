@@ -66,11 +66,15 @@ pub enum Category {
     UnknownSyscall,
     /// A TCP connection is closed.
     NetworkFlow,
+    /// A DNS question or answer was sent or received.
+    DnsQuery,
+    /// A program used a capability for the first time, or was refused it.
+    CapabilityUse,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -97,6 +101,8 @@ impl Category {
         Self::ProcessTampering,
         Self::UnknownSyscall,
         Self::NetworkFlow,
+        Self::DnsQuery,
+        Self::CapabilityUse,
     ];
 
     /// Its name in a rule.
@@ -129,6 +135,8 @@ impl Category {
             Self::ProcessTampering => "process_tampering",
             Self::UnknownSyscall => "unknown_syscall",
             Self::NetworkFlow => "network_flow",
+            Self::DnsQuery => "dns_query",
+            Self::CapabilityUse => "capability_use",
         }
     }
 
@@ -140,7 +148,7 @@ impl Category {
 }
 
 /// Categories that Sigma or this project's design knows and no event of this build carries.
-pub(super) const NOT_YET: [&str; 5] = ["dns_query", "process_termination", "device_access", "sysctl_write", "compat_syscall"];
+pub(super) const NOT_YET: [&str; 4] = ["process_termination", "device_access", "sysctl_write", "compat_syscall"];
 
 /// The categories of one event: three at most.
 #[derive(Clone, Copy, Debug, Default)]
@@ -166,6 +174,8 @@ impl Categories {
             Detail::ThreadName(_) | Detail::Argv(_) => one(Category::ProcessTampering),
             Detail::UnknownCall(_) => one(Category::UnknownSyscall),
             Detail::Flow(_) => one(Category::NetworkFlow),
+            Detail::Dns(_) => one(Category::DnsQuery),
+            Detail::Capability(_) => one(Category::CapabilityUse),
             // What an agent's process receives is not the agent's doing.
             Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
             Detail::Uring(uring) => Self { list: requested(uring) },

@@ -59,15 +59,17 @@ const FILE: &[Category] = &[
 ];
 const OPEN: &[Category] = &[Category::FileEvent, Category::FileAccess, Category::FileChange];
 const DELETE: &[Category] = &[Category::FileDelete];
-const NETWORK: &[Category] = &[Category::NetworkConnection];
 /// Where both ends are known.
-const ENDS: &[Category] = &[Category::NetworkConnection, Category::NetworkFlow];
+const ENDS: &[Category] = &[Category::NetworkConnection, Category::NetworkFlow, Category::DnsQuery];
+const NAMED_ENDS: &[Category] = &[Category::NetworkConnection, Category::NetworkFlow];
+const CAPABILITY: &[Category] = &[Category::CapabilityUse];
+const DNS: &[Category] = &[Category::DnsQuery];
 const FLOW: &[Category] = &[Category::NetworkFlow];
 const UNIX: &[Category] = &[Category::UnixConnect, Category::NetworkBind];
 const BIND: &[Category] = &[Category::NetworkBind];
 /// Where a socket is known.
 const SOCKET: &[Category] = &[Category::NetworkConnection, Category::UnixConnect, Category::NetworkBind, Category::SocketCreate];
-const PROTOCOL: &[Category] = &[Category::NetworkConnection, Category::NetworkBind, Category::SocketCreate];
+const PROTOCOL: &[Category] = &[Category::NetworkConnection, Category::NetworkBind, Category::SocketCreate, Category::DnsQuery];
 const NETLINK: &[Category] = &[Category::Netlink];
 const PRIVILEGE: &[Category] = &[Category::PrivilegeChange];
 const TAMPERING: &[Category] = &[Category::ProcessTampering];
@@ -187,17 +189,18 @@ fields! {
     Opcode in URING;
     /// Whether a directory was to be removed.
     Directory in DELETE;
-    /// The peer's address; of a connection that came in, the local one. IPv4-mapped IPv6 addresses are shown as IPv4.
+    /// The peer's address; of a connection or DNS message that came in, the local one. IPv4-mapped IPv6 addresses are shown as IPv4.
     DestinationIp in ENDS;
     /// Its port.
     DestinationPort in ENDS;
-    /// The peer's name. The kernel does not know it: always absent.
-    DestinationHostname in NETWORK;
+    /// The name by which the agent looked the peer's address up last, in lower case: the resolver's word. Absent when it asked by
+    /// ways that are not seen.
+    DestinationHostname in NAMED_ENDS;
     /// The local address, where the kernel had chosen one; of a connection that came in, the peer's.
     SourceIp in ENDS;
     /// Its port.
     SourcePort in ENDS;
-    /// `true` of what the agent began, `false` of a connection that it accepted.
+    /// `true` of what the agent began or sent, `false` of a connection that it accepted or a DNS message that it received.
     Initiated in ENDS;
     /// `tcp`, `udp`, or the protocol's number.
     Protocol in PROTOCOL;
@@ -251,6 +254,20 @@ fields! {
     BytesOut = "traffic.bytes_out" in FLOW;
     /// Bytes of payload that this end received.
     BytesIn = "traffic.bytes_in" in FLOW;
+    /// The name that is asked for, without the last dot.
+    QueryName in DNS;
+    /// The type that is asked for: `A`, `AAAA`, `TXT`, or its number.
+    QueryType in DNS;
+    /// The data of an answer's records, each ended by `;`. Absent in questions.
+    QueryResults in DNS;
+    /// Of an answer, as Windows numbers it: `0`, or 9000 and the response code: `9003` is NXDOMAIN. Absent in questions.
+    QueryStatus in DNS;
+    /// Whether it is a `query` or an `answer`, as ECS has it (`dns.type`); `malformed` when it is no DNS message at all.
+    DnsType in DNS;
+    /// The capability: `CAP_NET_ADMIN`.
+    Capability in CAPABILITY;
+    /// Whether it was asked for in the initial user namespace, where it means power over the host.
+    InInitialNamespace in CAPABILITY;
 }
 
 impl Field {

@@ -145,7 +145,7 @@ impl Matcher {
     /// Calls `matched` with the number of every rule that matches, in order.
     pub fn evaluate(&self, operation: &Operation<'_>, scratch: &mut Scratch, mut matched: impl FnMut(u32)) {
         scratch.reset(self.atoms.len(), &self.always);
-        if self.joins_own || self.joins_parent || matches!(operation.event.detail, Detail::Argv(_)) {
+        if self.joins_own || self.joins_parent || matches!(operation.event.detail, Detail::Argv(_) | Detail::Dns(_)) {
             scratch.joined.fill(operation, self.joins_own, self.joins_parent);
         }
         for automaton in &self.eager {

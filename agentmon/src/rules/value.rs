@@ -4,14 +4,19 @@
 
 use super::field::Field;
 use super::time;
+use crate::event::dns::type_name;
 use crate::event::{
-    AT_REMOVEDIR, Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, WallClock, flags,
+    AT_REMOVEDIR, Address, Call, Detail, Dns, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, WallClock,
+    flags,
 };
 use crate::process::Operation;
 use agentmon_common::syscalls::X32_BIT;
 use agentmon_common::uring::opcode;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+
+/// `IPPROTO_TCP`.
+const TCP: u16 = 6;
 
 /// Buffers for command lines, which exist as one text only when a rule asks.
 #[derive(Debug, Default)]
@@ -22,6 +27,8 @@ pub(super) struct Joined {
     moved: Vec<u8>,
     /// The time of day at boot.
     clock: WallClock,
+    /// What a DNS answer says.
+    results: Vec<u8>,
 }
 
 impl Joined {
@@ -41,6 +48,7 @@ impl Joined {
         self.own.clear();
         self.parent.clear();
         self.moved.clear();
+        self.results.clear();
         if own && let Some(exec) = image(operation) {
             join(&mut self.own, &exec.argv.bytes);
         }
@@ -49,6 +57,12 @@ impl Joined {
         }
         if let Detail::Argv(moved) = &operation.event.detail {
             join(&mut self.moved, &moved.argv.bytes);
+        }
+        if let Detail::Dns(Dns { message: Some(message), .. }) = &operation.event.detail {
+            for answer in &message.answers {
+                self.results.extend_from_slice(&answer.data);
+                self.results.push(b';');
+            }
         }
     }
 }
@@ -157,6 +171,8 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
             Some(Value::Short(short))
         }
         Field::NewCommandLine => some(&joined.moved),
+        Field::QueryResults => some(&joined.results),
+        Field::DestinationHostname => some(operation.hostname?),
         _ => particular(field, operation),
     }
 }
@@ -206,6 +222,12 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             _ => None,
         },
         Detail::Flow(flow) => flowed(field, flow),
+        Detail::Dns(dns) => asked(field, dns),
+        Detail::Capability(capability) => match field {
+            Field::Capability => short(capability),
+            Field::InInitialNamespace => truth(capability.in_initial_namespace),
+            _ => None,
+        },
         Detail::UnknownCall(call) => match field {
             Field::SyscallNumber => short(call.number),
             Field::SyscallAbi if event.has(flags::COMPAT) => word("i386"),
@@ -233,6 +255,29 @@ fn flowed(field: Field, flow: &Flow) -> Option<Value<'static>> {
         Field::BytesIn => short(flow.bytes_in),
         _ => None,
     }
+}
+
+fn asked(field: Field, dns: &Dns) -> Option<Value<'_>> {
+    let message = dns.message.as_ref();
+    let question = || message.and_then(|message| message.question.as_ref());
+    match field {
+        Field::QueryName => some(&question()?.name),
+        Field::QueryType => type_name(question()?.rtype).map_or_else(|| short(question()?.rtype), word),
+        Field::QueryStatus => message.filter(|message| message.is_answer).and_then(|message| short(status(message.rcode))),
+        Field::DnsType => word(message.map_or("malformed", |message| if message.is_answer { "answer" } else { "query" })),
+        Field::DestinationIp => short(dns.to.ip().to_canonical()),
+        Field::DestinationPort => short(dns.to.port()),
+        Field::SourceIp => short(dns.from.ip().to_canonical()),
+        Field::SourcePort => short(dns.from.port()),
+        Field::Initiated => truth(dns.outbound),
+        Field::Protocol => word(if dns.protocol == TCP { "tcp" } else { "udp" }),
+        _ => None,
+    }
+}
+
+/// A response code as Windows numbers it (`DNS_ERROR_RCODE_*`), which is what Sigma's rules compare with.
+const fn status(rcode: u8) -> u32 {
+    if rcode == 0 { 0 } else { 9000 + rcode as u32 }
 }
 
 fn requested<'a>(field: Field, uring: &'a Uring, operation: &'static str) -> Option<Value<'a>> {

@@ -3,6 +3,7 @@
 //! Not for: draining records (`super::ring`).
 
 use super::btf::{Btf, BtfError, KERNEL_BTF};
+use super::cgroups::{self, CgroupLinks};
 use super::offsets::{self, OffsetsError};
 use super::pod::{PodOffsets, PodPut, PodSlot, PodStats};
 use super::probe_log::{self, ToTracing};
@@ -24,6 +25,7 @@ use aya_log::EbpfLogger;
 use bytes::Bytes;
 use rustix::thread::CapabilitySet;
 use std::io::Read;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -180,6 +182,7 @@ pub struct Sensor {
     /// Links of the probes that are attached only while an agent is watched.
     pub(super) pair: Vec<(&'static str, BtfTracePointLinkId)>,
     pub(super) seconds: Seconds,
+    on_agents: CgroupLinks,
     /// Programs that this kernel refused and that the monitor can do without.
     missing: Vec<Missing>,
     always: usize,
@@ -222,6 +225,7 @@ impl Sensor {
             ebpf,
             pair: Vec::new(),
             seconds: Seconds::default(),
+            on_agents: CgroupLinks::default(),
             missing: Vec::new(),
             always: 0,
             watched: Vec::new(),
@@ -264,6 +268,7 @@ impl Sensor {
                 }
             }
             Hook::Iterator(kind) => loaded = iterator(&mut self.ebpf, probe.program)?.load(kind, btf),
+            Hook::Cgroup(_) => loaded = cgroups::load(&mut self.ebpf, probe.program),
         }
         loaded.map_err(program_error("load", probe.program))
     }
@@ -287,13 +292,14 @@ impl Sensor {
         tracepoint(&mut self.ebpf, program)?.attach().map_err(program_error("attach", program))
     }
 
-    /// Begins to watch an agent's cgroups. `list` names them, nested ones included; it is asked twice, so that one made
-    /// meanwhile is not missed. Processes that are there are reported as `process_seen`.
+    /// Begins to watch an agent's cgroups. `roots` are its topmost; `list` names them, nested ones included; it is asked twice, so
+    /// that one made meanwhile is not missed. Processes that are there are reported as `process_seen`.
     ///
     /// # Errors
     /// When a probe cannot be attached or a map is full; nothing stays half watched that was not before.
-    pub fn watch(&mut self, agent: AgentId, mut list: impl FnMut() -> Vec<CgroupId>) -> Result<(), SensorError> {
+    pub fn watch(&mut self, agent: AgentId, roots: &[BorrowedFd<'_>], mut list: impl FnMut() -> Vec<CgroupId>) -> Result<(), SensorError> {
         self.attach_pair()?;
+        self.attach_to(agent, roots);
         if !self.watched.contains(&agent) {
             self.watched.push(agent);
         }
@@ -326,6 +332,7 @@ impl Sensor {
             // Gone meanwhile (rmdir): what was wanted.
             let _ = self.cgroups.remove(&id);
         }
+        self.on_agents.detach(agent);
         self.watched.retain(|watched| *watched != agent);
         // The number is used again.
         let forgotten = self.forget(agent).and(self.switch_off(agent, Kinds::default()));
@@ -364,6 +371,15 @@ impl Sensor {
             }
         }
         self.attach_watching_seconds()
+    }
+
+    /// Attaches the programs of cgroups. None of them is needed: what cannot be attached is said, and the agent is watched all
+    /// the same.
+    fn attach_to(&mut self, agent: AgentId, roots: &[BorrowedFd<'_>]) {
+        let missing: Vec<&str> = self.missing.iter().map(|missing| missing.program).collect();
+        for error in self.on_agents.attach(&mut self.ebpf, &missing, agent, roots) {
+            tracing::warn!("{error}: DNS messages of an agent are missed");
+        }
     }
 
     fn detach_pair(&mut self) {
@@ -429,12 +445,18 @@ impl Sensor {
         Ok(self.put.get(&agent, 0).map_err(map_error("AM_PUT"))?.0.refused)
     }
 
-    /// Probes attached now, and how many should be. Those that this kernel refused should.
+    /// Probes attached now, and how many should be. Those that this kernel refused should. One that is attached to each agent's
+    /// cgroup counts once, and only when no agent lacks it.
     #[must_use]
     pub fn attached(&self) -> (usize, usize) {
         let wanted = |presence| PROBES.iter().filter(|probe| probe.presence == presence).count();
-        let pair = if self.pair.is_empty() { 0 } else { wanted(Presence::WhileWatching) };
-        (self.always + self.pair.len(), wanted(Presence::Always) + pair)
+        let watching = if self.pair.is_empty() { 0 } else { wanted(Presence::WhileWatching) + wanted(Presence::OnAgent) };
+        (self.always + self.pair.len() + self.attached_on_agents(), wanted(Presence::Always) + watching)
+    }
+
+    fn attached_on_agents(&self) -> usize {
+        let of = |agent: &AgentId| self.on_agents.attached(*agent);
+        self.watched.iter().map(of).min().unwrap_or(0)
     }
 
     /// Programs that this kernel refused and that the monitor does without.

@@ -44,6 +44,7 @@ fn of_program(program: &Program) -> Result<u64, Error> {
     let fd = match program {
         Program::BtfTracePoint(program) => program.fd(),
         Program::Iter(program) => program.fd(),
+        Program::CgroupSkb(program) => program.fd(),
         _ => return Err(ErrorKind::Unsupported.into()),
     }
     .map_err(Error::other)?;

@@ -3,6 +3,7 @@
 //! The only module that names `aya`. Not for: what a record means (`crate::event::decode`) or what to do about it.
 
 pub mod btf;
+mod cgroups;
 pub mod frames;
 mod load;
 mod misses;

@@ -12,6 +12,17 @@ pub enum Hook {
     Tracepoint(&'static [&'static str]),
     /// BPF iterator over this kind of object; runs when read.
     Iterator(&'static str),
+    /// Packets of the sockets of a cgroup, going this way.
+    Cgroup(Way),
+}
+
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It leaves a socket.
+    Out,
+    /// It comes to one.
+    In,
 }
 
 /// When a program is attached.
@@ -21,6 +32,8 @@ pub enum Presence {
     Always,
     /// Only while an agent is watched: costs every system call of the host.
     WhileWatching,
+    /// On each watched agent's cgroup: costs the packets of its sockets.
+    OnAgent,
     /// Run for each agent that begins to be watched, and for each that is watched no more.
     OnWatch,
 }
@@ -79,6 +92,13 @@ pub const fn source(kind: Kind) -> Source {
         Kind::Flow => {
             Source { hooks: "tp_btf inet_sock_set_state", blind_to: "UDP; TCP fast open; io_uring; what outlives the agent's cgroup" }
         }
+        Kind::Dns => Source {
+            hooks: "cgroup_skb egress, ingress",
+            blind_to: "DNS in TLS or HTTPS; by a UNIX socket; other ports; sockets made outside",
+        },
+        Kind::Capability => {
+            Source { hooks: "tp_btf cap_capable, since Linux 6.14", blind_to: "CAP_SYS_ADMIN in calls that take memory; what came of it" }
+        }
         Kind::ThreadName => Source { hooks: "tp_btf task_rename", blind_to: "nothing known of" },
         Kind::Argv => Source { hooks: "tp_btf sys_exit", blind_to: "arguments that are overwritten where they stand" },
         Kind::UnknownSyscall => Source { hooks: "tp_btf sys_exit", blind_to: "what the call does; numbers below 0" },
@@ -116,13 +136,15 @@ impl Probe {
         let found = probe::NAMES.iter().position(|name| match self.hook {
             Hook::Tracepoint(hooks) => hooks.contains(name),
             Hook::Iterator(kind) => name.strip_prefix("iter_") == Some(kind),
+            Hook::Cgroup(Way::Out) => *name == "cgroup_skb_egress",
+            Hook::Cgroup(Way::In) => *name == "cgroup_skb_ingress",
         });
         found.unwrap_or_else(|| panic!("stats::probe has no name for {}", self.program))
     }
 }
 
 /// Every probe. The order is that of attaching: membership first, so that nothing of an agent is missed.
-pub const PROBES: [Probe; 15] = [
+pub const PROBES: [Probe; 18] = [
     Probe {
         program: "am_cgroup_mkdir",
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
@@ -240,6 +262,30 @@ pub const PROBES: [Probe; 15] = [
             "tcp_sock.bytes_received",
         ]),
         without: "how many bytes went through a connection is missed",
+        second: None,
+    },
+    Probe {
+        program: "am_capable",
+        hook: Hook::Tracepoint(&["cap_capable"]),
+        presence: Presence::WhileWatching,
+        need: Need::May(&["task_struct.self_exec_id", "user_namespace.level"]),
+        without: "uses of capabilities are missed",
+        second: None,
+    },
+    Probe {
+        program: "am_dns_egress",
+        hook: Hook::Cgroup(Way::Out),
+        presence: Presence::OnAgent,
+        need: Need::May(&[]),
+        without: "DNS messages that an agent sends are missed",
+        second: None,
+    },
+    Probe {
+        program: "am_dns_ingress",
+        hook: Hook::Cgroup(Way::In),
+        presence: Presence::OnAgent,
+        need: Need::May(&[]),
+        without: "DNS messages that an agent receives are missed, and connections have no names",
         second: None,
     },
     Probe {

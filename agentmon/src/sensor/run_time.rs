@@ -63,6 +63,7 @@ fn info(program: &Program) -> Result<ProgramInfo, ProgramError> {
     match program {
         Program::BtfTracePoint(program) => program.info(),
         Program::Iter(program) => program.info(),
+        Program::CgroupSkb(program) => program.info(),
         _ => Err(ProgramError::NotLoaded),
     }
 }

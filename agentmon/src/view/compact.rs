@@ -214,6 +214,10 @@ fn is_quiet(event: &Event) -> bool {
         Detail::CgroupState(state) => !state.by_member,
         // Its beginning was shown.
         Detail::Flow(_) => true,
+        // Programs of root use some all the time.
+        Detail::Capability(_) => true,
+        // Its question was shown.
+        Detail::Dns(dns) => dns.message.as_ref().is_some_and(|message| message.is_answer),
         // Programs end and stop what they started themselves.
         Detail::Signal(signal) => signal.other_agent.is_some(),
         _ => false,
@@ -242,6 +246,8 @@ const fn verb(event: &Event) -> &'static str {
         Detail::UnknownCall(_) => "unknown",
         Detail::Argv(_) => "argv",
         Detail::Flow(_) => "flow",
+        Detail::Dns(_) => "dns",
+        Detail::Capability(_) => "capable",
         Detail::Uring(_) => "io_uring",
         Detail::Call(call) => call_verb(call.kind),
     }
@@ -271,7 +277,14 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Open(open) => target::file(line, &open.path.bytes, &open.asked.bytes, TARGET_WIDTH),
         Detail::Unlink(unlink) => target::file(line, &unlink.path.bytes, &unlink.asked.bytes, TARGET_WIDTH),
-        Detail::Socket(socket) => target::socket(line, socket, TARGET_WIDTH),
+        Detail::Socket(socket) => {
+            target::socket(line, socket, TARGET_WIDTH);
+            if let Some(name) = op.hostname {
+                line.push_str(" (");
+                escape_within(line, name, TARGET_WIDTH);
+                line.push(')');
+            }
+        }
         Detail::Netlink(netlink) => target::change(line, netlink),
         Detail::Identity(after) => identity(line, op.event.operation, after),
         Detail::CgroupLeave(cgroup) | Detail::CgroupJoin(cgroup) => {
@@ -291,6 +304,10 @@ fn what(line: &mut String, op: &Operation<'_>) {
         Detail::Flow(flow) => {
             let _ = write!(line, "{} {} bytes out, {} in", flow.peer, flow.bytes_out, flow.bytes_in);
         }
+        Detail::Capability(capability) => {
+            let _ = write!(line, "{capability}{}", if capability.in_initial_namespace { "" } else { " in another user namespace" });
+        }
+        Detail::Dns(dns) => target::dns(line, dns, TARGET_WIDTH),
         Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
         Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
         Detail::Call(call) => target::call(line, op.event.operation, call, op.event.has(flags::UNREADABLE), TARGET_WIDTH),
@@ -307,6 +324,9 @@ fn identity(line: &mut String, operation: &str, after: &Identity) {
 /// `  bash->curl[4712]` for a program, `  curl[4712]` for the rest.
 fn who(line: &mut String, op: &Operation<'_>) {
     line.push_str("  ");
+    if op.event.process.tgid == 0 {
+        return line.push_str("(unknown process)");
+    }
     let started = matches!(op.event.detail, Detail::Exec(_)) && op.event.outcome.succeeded();
     if let Some(parent) = op.parent_image().filter(|_| started) {
         program(line, &parent.exe.bytes);
@@ -331,7 +351,7 @@ mod tests {
     use super::Compact;
     use crate::agents::State;
     use crate::event::{Address, Detail, Kind, Outcome, Target, flags};
-    use crate::log::tests::sample::{Sample, breaker, clock, connect, every_kind, open, program, rule, sample, text};
+    use crate::log::tests::sample::{Sample, asked, breaker, clock, connect, every_kind, open, program, rule, sample, text};
     use crate::log::{BreakerView, Loss, MatchView, StateView};
     use crate::response::Command;
     use jiff::tz::TimeZone;
@@ -390,6 +410,8 @@ mod tests {
 09:22:38.577 netlink  claude-code/7f3a netfilter NFT_MSG_DELTABLE  curl[4712]
 09:22:38.577 argv     claude-code/7f3a sshd -D  curl[4712]
 09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
+09:22:38.577 dns      claude-code/7f3a example.com A -> 10.0.0.53:53  curl[4712]
+09:22:38.577 capable  claude-code/7f3a CAP_SYS_ADMIN  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -408,10 +430,27 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow]);
+        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow, Kind::Capability]);
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));
+    }
+
+    #[test]
+    fn names_and_answers_of_dns_are_shown_and_who_asked_when_it_is_known() {
+        let mut answer = sample("dns_ingress", asked(Some("93.184.215.14")));
+        assert_eq!(line(&answer, &[], false), "");
+        let read = || line(&answer, &[rule(&[], 4, "alert")], false);
+        assert!(read().contains(" example.com A: 93.184.215.14 <- 10.0.0.53:53  curl[4712]  "), "{}", read());
+        (answer.event.process.tgid, answer.event.comm, answer.process.image) = (0, [0; 16], None);
+        if let Detail::Dns(dns) = &mut answer.event.detail {
+            dns.message = None;
+        }
+        let unknown = line(&answer, &[], false);
+        assert!(unknown.contains(" (no DNS message, 29 bytes) <- 10.0.0.53:53  (unknown process)"), "{unknown}");
+        let mut named = sample("connect", connect(Address::Inet("93.184.215.14:443".parse().unwrap())));
+        named.hostname = Some(b"exa\x1bmple.com");
+        assert!(line(&named, &[], false).contains(r" 93.184.215.14:443 (exa\x1bmple.com)  "), "{}", line(&named, &[], false));
     }
 
     #[test]

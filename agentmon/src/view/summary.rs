@@ -308,7 +308,7 @@ mod tests {
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  42 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 cgroup_state, 1 thread_name, 1 unknown_syscall, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink, 1 argv, 1 flow
+        let want = r"summary  44 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 cgroup_state, 1 thread_name, 1 unknown_syscall, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink, 1 argv, 1 flow, 1 dns, 1 capability
 ran  1
        1 x /usr/bin/curl
 wrote  6, 0 created

@@ -3,7 +3,8 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
-use crate::event::{Address, Call, Exec, Kind, NetworkChange, Signal, Socket, Target, Text, ThreadName, Uring};
+use crate::event::dns::{Message, rcode_name, type_name};
+use crate::event::{Address, Call, Dns, Exec, Kind, NetworkChange, Signal, Socket, Target, Text, ThreadName, Uring};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -152,6 +153,50 @@ pub(super) fn request(out: &mut String, operation: &str, uring: &Uring, width: u
         let _ = write!(out, " {name}={value:#x}");
     }
     out.push_str(" (submitted)");
+}
+
+/// `example.com A -> 10.0.0.53:53`, `example.com A: 93.184.215.14 <- 10.0.0.53:53`.
+pub(super) fn dns(out: &mut String, dns: &Dns, width: usize) {
+    match &dns.message {
+        None => {
+            let _ = write!(out, "(no DNS message, {} bytes)", dns.bytes);
+        }
+        Some(message) => said(out, message, width),
+    }
+    let _ = if dns.outbound { write!(out, " -> {}", dns.to) } else { write!(out, " <- {}", dns.from) };
+}
+
+fn said(out: &mut String, message: &Message, width: usize) {
+    if let Some(question) = &message.question {
+        escape_within(out, &question.name, width);
+        match type_name(question.rtype) {
+            Some(name) => {
+                let _ = write!(out, " {name}");
+            }
+            None => {
+                let _ = write!(out, " TYPE{}", question.rtype);
+            }
+        }
+    }
+    if !message.is_answer {
+        return;
+    }
+    out.push_str(": ");
+    match rcode_name(message.rcode) {
+        Some("NOERROR") => {}
+        Some(name) => out.push_str(name),
+        None => {
+            let _ = write!(out, "error {}", message.rcode);
+        }
+    }
+    let mut answers = String::new();
+    for answer in &message.answers {
+        if !answers.is_empty() {
+            answers.push(' ');
+        }
+        escape(&mut answers, &answer.data);
+    }
+    cut(out, &answers, width);
 }
 
 /// What was done with a socket: the address it is about, and of an accepted connection where it came in.

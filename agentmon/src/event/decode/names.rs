@@ -3,8 +3,8 @@
 //! Not for: exec.
 
 use super::{DecodeError, Record};
-use crate::event::{Argv, CgroupAction, CgroupId, CgroupState, ThreadName, UnknownCall};
-use agentmon_common::record::{ArgvFixed, CgroupStateFixed, ThreadNameFixed, UnknownCallFixed};
+use crate::event::{Argv, Capability, CgroupAction, CgroupId, CgroupState, ThreadName, UnknownCall};
+use agentmon_common::record::{ArgvFixed, CapabilityFixed, CgroupStateFixed, ThreadNameFixed, UnknownCallFixed};
 
 impl Record<'_> {
     pub(super) fn thread_name(&self) -> Result<ThreadName, DecodeError> {
@@ -24,6 +24,11 @@ impl Record<'_> {
     pub(super) fn unknown_call(&self) -> Result<UnknownCall, DecodeError> {
         let fixed: UnknownCallFixed = self.fixed()?;
         Ok(UnknownCall { number: fixed.number })
+    }
+
+    pub(super) fn capability(&self) -> Result<Capability, DecodeError> {
+        let fixed: CapabilityFixed = self.fixed()?;
+        Ok(Capability { number: fixed.capability, in_initial_namespace: fixed.initial_namespace != 0 })
     }
 
     pub(super) fn cgroup_state(&self) -> Result<CgroupState, DecodeError> {

@@ -105,7 +105,7 @@ fn inet(fixed: &SocketFixed, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
     internet(fixed.family, addr, if fixed.sock_type == SOCK_RAW { 0 } else { port })
 }
 
-fn internet(family: u16, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
+pub(super) fn internet(family: u16, addr: [u8; 16], port: u16) -> Option<SocketAddr> {
     match family {
         AF_INET => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
         AF_INET6 => Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::from(addr)), port)),

@@ -3,8 +3,9 @@
 use super::{decode, kind_number};
 use crate::event::{Address, Delivery, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
-    ArgvFixed, CallFixed, CgroupFixed, CgroupStateFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed, Header, IdentityFixed,
-    NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed, UringFixed, kind, signal_bits,
+    ArgvFixed, CallFixed, CapabilityFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed,
+    Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed,
+    UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -162,6 +163,15 @@ fn named_record(kind: Kind) -> Option<Bytes> {
                 FlowFixed { bytes_in: 5, bytes_out: 6, peer_addr, local_addr, peer_port: 443, local_port: 50000, family: 2, inbound: 0 };
             Builder::new::<FlowFixed>(kind as u16, 0).finish(&fixed)
         }
+        Kind::Capability => {
+            let fixed = CapabilityFixed { capability: 12, initial_namespace: 1 };
+            Builder::new::<CapabilityFixed>(kind as u16, -1).finish(&fixed)
+        }
+        Kind::Dns => {
+            let mut record = Builder::new::<DnsFixed>(kind as u16, 0);
+            let message = record.push(b"\x01\x02\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01");
+            record.finish(&DnsFixed { family: 2, from_port: 4, to_port: 53, protocol: 17, outbound: 1, message, ..DnsFixed::default() })
+        }
         _ => return None,
     })
 }
@@ -173,6 +183,18 @@ fn a_closed_connection_says_how_much_went_through() {
     assert_eq!(flow.from_to(), ("10.0.0.2:50000".parse().unwrap(), "10.0.0.1:443".parse().unwrap()));
     let unix = FlowFixed { family: 1, ..FlowFixed::default() };
     assert!(decode(&Builder::new::<FlowFixed>(kind::FLOW, 0).finish(&unix)).is_err(), "a family that has no such end");
+}
+
+#[test]
+fn a_capability_has_its_name_and_its_number_where_there_is_none() {
+    let event = event(&named_record(Kind::Capability).expect("a record"));
+    let Detail::Capability(asked) = event.detail else { panic!("a capability") };
+    assert_eq!(
+        (asked.to_string().as_str(), asked.in_initial_namespace, event.outcome.error_name()),
+        ("CAP_NET_ADMIN", true, Some("EPERM"))
+    );
+    let unknown = crate::event::Capability { number: 63, in_initial_namespace: false };
+    assert_eq!((unknown.name(), unknown.to_string().as_str()), (None, "CAP_63"));
 }
 
 #[test]
@@ -482,5 +504,6 @@ fn a_file_without_a_name_was_created_by_its_open() {
 }
 
 mod call;
+mod dns;
 mod repeated;
 mod socket;

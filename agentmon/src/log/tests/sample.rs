@@ -1,9 +1,10 @@
 //! One operation of every kind, as the tests of the log use it.
 
+use crate::event::dns::{Answer, Message, Question};
 use crate::event::{
-    Address, AgentId, Argv, Call, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, Exit, FileId, Flow,
-    Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
-    UnknownCall, Unlink, WallClock,
+    Address, AgentId, Argv, Call, Capability, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec,
+    Exit, FileId, Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target,
+    Text, ThreadName, UnknownCall, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -19,11 +20,12 @@ pub(crate) struct Sample {
     pub agent: Agent,
     pub process: Process,
     pub parent: Option<Process>,
+    pub hostname: Option<&'static [u8]>,
 }
 
 impl Sample {
     pub fn operation(&self) -> Operation<'_> {
-        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref() }
+        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref(), hostname: self.hostname }
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn sample(operation: &'static str, detail: Detail) -> Sample {
         agent: Agent { id: AgentId(1), name: "claude-code".into(), session: "7f3a9c1e".into() },
         process: process(4712, 0x5f2c_9f31, 1, "/usr/bin/curl"),
         parent: Some(process(4711, 0x5f2c_91a0, 2, "/usr/bin/bash")),
+        hostname: None,
     }
 }
 
@@ -180,6 +183,31 @@ pub(crate) fn frozen(by_member: bool) -> Detail {
     Detail::CgroupState(CgroupState { cgroup: CgroupId(7), path: text(b"/agents.slice/sub"), action: CgroupAction::Frozen, by_member })
 }
 
+/// The question for an address of example.com, or the answer.
+pub(crate) fn asked(answer: Option<&str>) -> Detail {
+    let (own, resolver) = ("10.0.3.17:40000".parse().unwrap(), "10.0.0.53:53".parse().unwrap());
+    let question = Question { name: Bytes::from_static(b"example.com"), rtype: 1, class: 1 };
+    let answers = answer.map(|address| Answer {
+        rtype: 1,
+        class: 1,
+        ttl_s: 300,
+        data: Bytes::copy_from_slice(address.as_bytes()),
+        address: address.parse().ok(),
+    });
+    let message = Message {
+        id: 0x1234,
+        is_answer: answer.is_some(),
+        opcode: 0,
+        rcode: 0,
+        question: Some(question),
+        answer_count: u16::from(answers.is_some()),
+        answers: answers.into_iter().collect(),
+        is_broken: false,
+    };
+    let (from, to) = if answer.is_some() { (resolver, own) } else { (own, resolver) };
+    Detail::Dns(Dns { from, to, outbound: answer.is_none(), protocol: 17, bytes: 29, message: Some(message) })
+}
+
 /// One operation of each kind, in the order of [`Kind::ALL`].
 pub(crate) fn every_kind() -> Vec<Sample> {
     let moved = || Cgroup { to: CgroupId(7), path: text(b"/elsewhere"), mover_tgid: 4711, born: false };
@@ -226,6 +254,8 @@ pub(crate) fn every_kind() -> Vec<Sample> {
                 let (peer, local) = ("93.184.215.14:443".parse().unwrap(), "10.0.3.17:51514".parse().unwrap());
                 sample("flow", Detail::Flow(Flow { peer, local, inbound: false, bytes_in: 1256, bytes_out: 517 }))
             }
+            Kind::Capability => sample("sethostname", Detail::Capability(Capability { number: 21, in_initial_namespace: true })),
+            Kind::Dns => sample("dns_egress", asked(None)),
             Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
             Kind::Netlink => {
                 let change = Change::Message { protocol: 12, message: 0x0a02, flags: 5 };

@@ -1,7 +1,7 @@
 //! The shape of every line against a table: what a class requires, what may stand at the top, and the arithmetic.
 
-use super::sample::{breaker, connect, every_kind, format, open, path, program, rule, sample, socket, text};
-use crate::event::{Address, Change, Detail, Exit, Identity, Kind, NetworkChange, Outcome, Socket, Unlink};
+use super::sample::{asked, breaker, connect, every_kind, format, open, path, program, rule, sample, socket, text};
+use crate::event::{Address, Change, Detail, Dns, Exit, Identity, Kind, NetworkChange, Outcome, Socket, Unlink};
 use crate::log::{BreakerView, FindingView, Lifecycle, Loss, ProcessRef};
 use crate::response::Command;
 use serde_json::Value;
@@ -37,6 +37,11 @@ const CLASSES: &[(u64, &[&str], &[&str])] = &[
     (1008, &["/log_name"], &["log_name"]),
     (2004, &["/finding_info/uid", "/finding_info/title"], &["finding_info", "evidences"]),
     (4001, &["/dst_endpoint", "/connection_info/direction_id"], &["src_endpoint", "dst_endpoint", "connection_info", "traffic"]),
+    (
+        4003,
+        &["/dst_endpoint", "/connection_info/direction_id"],
+        &["src_endpoint", "dst_endpoint", "connection_info", "query", "answers", "rcode", "rcode_id"],
+    ),
     (6002, &["/app/name"], &["app"]),
     (7003, &["/command_uid", "/process/uid"], &["command_uid", "process", "countermeasures"]),
 ];
@@ -117,6 +122,13 @@ fn operations() -> Vec<super::sample::Sample> {
             all.push(sample("sendmsg", Detail::Socket(Socket { peer: peer.clone(), ..socket })));
         }
     }
+    all.push(sample("dns_ingress", asked(Some("93.184.215.14"))));
+    if let Detail::Dns(dns) = asked(None) {
+        all.push(sample("dns_egress", Detail::Dns(Dns { message: None, ..dns })));
+    }
+    let mut named = sample("connect", connect(Address::Inet("93.184.215.14:443".parse().unwrap())));
+    named.hostname = Some(b"example.com");
+    all.push(named);
     let change = Change::Option { level: 0, option: 64 };
     all.push(sample("setsockopt", Detail::Netlink(NetworkChange { change, fd: 5 })));
     all

@@ -83,7 +83,7 @@ fn mistakes_are_found_where_they_are() {
             "process_creaton",
             "r.yml:3:39: error: unknown category `process_creaton`\n  hint: did you mean `process_creation`?",
         ),
-        ("process_creation", "dns_query", "r.yml:3:39: error: no event of this build has the category `dns_query`"),
+        ("process_creation", "sysctl_write", "r.yml:3:39: error: no event of this build has the category `sysctl_write`"),
         (
             "product: linux",
             "product: windows",

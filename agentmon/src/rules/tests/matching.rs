@@ -1,8 +1,8 @@
 //! Modifiers, conditions, routing and counting, through rules as people write them.
 
 use super::support::{
-    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave, made, matches,
-    moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
+    Case, capability, connect, connect_unix, create, dns, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave,
+    made, matches, moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
 };
 use crate::event::{Address, Detail, Kind, Socket, flags};
 use crate::rules::{Action, Category, Field};
@@ -172,6 +172,25 @@ fn names_cgroups_and_unknown_numbers_have_fields() {
     let ends = "    DestinationIp|cidr: 1.2.3.0/24\n    DestinationPort: 443\n    SourcePort: 50000\n    Initiated: true\n";
     assert!(all("network_flow", &format!("    traffic.bytes_out|gt: 1000000\n    traffic.bytes_in: 7\n{ends}"), &sent));
     assert!(!all("network_flow", "    traffic.bytes_out|gt: 2000000\n", &sent));
+    let asked = dns("data.evil.example", 16, 0, &[]);
+    assert!(all(
+        "dns_query",
+        "    QueryName|endswith: .evil.example\n    QueryType: TXT\n    DnsType: query\n    Initiated: true\n    DestinationPort: 53\n    Protocol: udp\n    QueryResults: null\n    QueryStatus: null\n",
+        &asked
+    ));
+    let answered = dns("example.com", 1, 0, &["www.example.com", "1.2.3.4"]);
+    assert!(all(
+        "dns_query",
+        "    QueryResults: www.example.com;1.2.3.4;\n    QueryStatus: 0\n    DnsType: answer\n    SourcePort: 53\n",
+        &answered
+    ));
+    assert!(all("dns_query", "    QueryStatus: 9003\n", &dns("nothing.example", 1, 3, &[])));
+    let used = capability(12, true);
+    assert!(all("capability_use", "    Capability: CAP_NET_ADMIN\n    InInitialNamespace: true\n", &used));
+    assert!(!all("capability_use", "    Capability: CAP_NET_ADMIN\n    InInitialNamespace: true\n", &capability(12, false)));
+    let named = connect("1.2.3.4:443").looked_up("api.example.com");
+    assert!(all("network_connection", "    DestinationHostname|endswith: .example.com\n", &named));
+    assert!(all("network_connection", "    DestinationHostname: null\n", &connect("1.2.3.4:443")));
     assert!(all("cgroup_change", "    CgroupAction: frozen\n    TargetCgroup|endswith: /sub\n", &froze(true)));
     assert!(all("process_tampering", "    OldName: bash\n    NewName: sshd\n    EventKind: thread_name\n", &renamed()));
     let sshd = moved(b"sshd\0-D\0");

@@ -1,9 +1,10 @@
 //! Operations for tests: one line each, with what a rule could ask for and nothing else.
 
+use crate::event::dns::{Answer, Message, Question};
 use crate::event::{
-    Address, AgentId, Argv, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Event, Exec, FileId, Flow, Identity,
-    Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName, UnknownCall,
-    Unlink, Uring, flags,
+    Address, AgentId, Argv, Capability, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec, FileId,
+    Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
+    UnknownCall, Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -17,6 +18,7 @@ pub struct Case {
     pub agent: Agent,
     pub process: Process,
     pub parent: Option<Process>,
+    pub hostname: Option<&'static [u8]>,
 }
 
 pub fn path(bytes: &[u8]) -> Path {
@@ -78,7 +80,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         detail,
     };
     let agent = Agent { id: AgentId(1), name: "tester".into(), session: "7f3a9c1e".into() };
-    Case { event, agent, process, parent: None }
+    Case { event, agent, process, parent: None, hostname: None }
 }
 
 /// A program was executed by its own path.
@@ -237,6 +239,30 @@ pub fn flow(peer: &str, bytes_out: u64) -> Case {
     case("flow", Detail::Flow(flow))
 }
 
+/// A DNS question for this name, or an answer with these data.
+pub fn dns(name: &'static str, rtype: u16, rcode: u8, answers: &[&'static str]) -> Case {
+    let is_answer = rcode != 0 || !answers.is_empty();
+    let answer = |data: &&'static str| Answer { rtype, class: 1, ttl_s: 60, data: Bytes::from_static(data.as_bytes()), address: None };
+    let message = Message {
+        id: 7,
+        is_answer,
+        opcode: 0,
+        rcode,
+        question: Some(Question { name: Bytes::from_static(name.as_bytes()), rtype, class: 1 }),
+        answers: answers.iter().map(answer).collect(),
+        answer_count: u16::try_from(answers.len()).unwrap(),
+        is_broken: false,
+    };
+    let (own, resolver) = ("10.0.0.9:50000".parse().unwrap(), "10.0.0.53:53".parse().unwrap());
+    let (from, to) = if is_answer { (resolver, own) } else { (own, resolver) };
+    case("dns_egress", Detail::Dns(Dns { from, to, outbound: !is_answer, protocol: 17, bytes: 40, message: Some(message) }))
+}
+
+/// A capability that was used.
+pub fn capability(number: u32, in_initial_namespace: bool) -> Case {
+    case("sethostname", Detail::Capability(Capability { number, in_initial_namespace }))
+}
+
 /// A signal to this process.
 pub fn signal(number: u32, target: u32, in_agent: bool) -> Case {
     let signal = Signal {
@@ -279,6 +305,12 @@ impl Case {
             Detail::Call(call) => call.target.path.trust = trust,
             _ => {}
         }
+        self
+    }
+
+    /// To a peer that was looked up by this name.
+    pub fn looked_up(mut self, name: &'static str) -> Self {
+        self.hostname = Some(name.as_bytes());
         self
     }
 
@@ -342,7 +374,7 @@ impl Case {
     }
 
     pub fn operation(&self) -> Operation<'_> {
-        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref() }
+        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref(), hostname: self.hostname }
     }
 }
 

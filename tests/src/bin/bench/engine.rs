@@ -12,6 +12,7 @@ use agentmon::sensor::{Sensor, SensorConfig};
 use agentmon_tests::cgroup::Group;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -140,7 +141,8 @@ impl InProcess {
         sender.send(frames).ok().context("the decoder ended early")?;
         if let Some(cgroup) = agent {
             let id = cgroup.id();
-            sensor.watch(AgentId(1), || vec![id])?;
+            let root = std::fs::File::open(cgroup.path()).context("cannot open the cgroup")?;
+            sensor.watch(AgentId(1), &[root.as_fd()], || vec![id])?;
         }
         Ok(Self { sensor, drain: Some(drain), decoder: Some(decoder), shared })
     }

@@ -116,7 +116,13 @@ impl Stream {
     }
 
     fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
-        self.cases.iter().map(|(event, process)| Operation { event, agent: &self.agent, process, parent: Some(&self.parent) })
+        self.cases.iter().map(|(event, process)| Operation {
+            event,
+            agent: &self.agent,
+            process,
+            parent: Some(&self.parent),
+            hostname: None,
+        })
     }
 }
 
@@ -280,7 +286,7 @@ fn hostile(rules: &RuleSet, effort: Effort, table: &mut Table) -> Result<()> {
         let detail = Detail::Unlink(Unlink { path: path(&file), asked: text(&file), ..Unlink::default() });
         let mut event = event(&process, "unlinkat", detail, number * 1000);
         event.agent = agent.id;
-        engine.evaluate(&Operation { event: &event, agent: &agent, process: &process, parent: None }, &mut matches);
+        engine.evaluate(&Operation { event: &event, agent: &agent, process: &process, parent: None, hostname: None }, &mut matches);
         matches.clear();
         most = most.max(LIVE.get() - before);
     }

@@ -5,9 +5,11 @@
 
 mod attributes;
 mod calls;
+mod capability;
 mod changes;
 mod compat;
 mod criticals;
+mod dns;
 mod exec;
 mod files;
 mod flips;
@@ -124,6 +126,10 @@ fn main() -> ExitCode {
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
         "flows" => flows::all(),
+        "capabilities" => capability::all(),
+        "capabilities-once" => capability::once(),
+        "dns" => dns::all(),
+        "dns-lookup" => dns::lookup(),
         "zombie" => scope::zombie(),
         "chain" => unruly::chain(dir, text(1)),
         "take-foreground" => unruly::take_foreground(dir),
