@@ -6,7 +6,7 @@
 use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered, Kept};
+use crate::maps::{AM_ENTERED, Entered, Kept, NO_CALL, NOT_MADE};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
@@ -94,8 +94,7 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
     let task = Task::current();
     let compat = task.in_compat_syscall()?;
     let (number, op) = (operations.number, operations.in_abi(compat));
-    let shape = calls::shape(op);
-    if !shape.has_path() && !network::has_address(op) {
+    if !is_kept(op) {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
@@ -103,6 +102,7 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
         return Ok(());
     }
     let entered = entered(task, number)?;
+    let shape = calls::shape(op);
     if shape.has_path() {
         return calls::remember(regs, compat, shape, entered);
     }
@@ -116,6 +116,12 @@ static KIND_BITS: [u64; OPS] = syscalls::KIND_BITS;
 #[inline(always)]
 fn kind_bits(op: u8) -> u64 {
     KIND_BITS[op as usize % OPS]
+}
+
+/// Whether something is kept at the entry of an operation.
+#[inline(always)]
+fn is_kept(op: u8) -> bool {
+    calls::shape(op).has_path() || network::has_address(op)
 }
 
 /// Nothing remembered yet.
@@ -164,8 +170,9 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
     if agent == 0 || scope::is_off(agent, kind_bits(op)) {
         return Ok(());
     }
+    let ret = if ret as u64 == regs.syscall()? { answer(task, number, ret)? } else { ret };
     let call = Call { task, agent, regs, compat, number, op, ret };
-    match op {
+    let told = match op {
         op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
         op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
@@ -173,5 +180,33 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
         op::PRCTL => names::arguments(&call),
         op::UNKNOWN => unknown::called(&call),
         _ => calls::done(&call),
+    };
+    if is_kept(op) {
+        call.forget()?;
     }
+    told
+}
+
+/// `-EINTR`: what a call is said to have returned that a signal ended.
+const INTERRUPTED: i64 = -4;
+
+/// What came of a call that seems to have returned its own number: a filter that ends a call with `SIGSYS` leaves the number
+/// where the result belongs (`syscall_rollback`), and the call was not made.
+#[inline(always)]
+fn answer(task: Task, number: u16, ret: i64) -> Result<i64, ProbeError> {
+    let Some(entered) = AM_ENTERED.get_ptr_mut(task.tid()?) else { return Ok(ret) };
+    // SAFETY: a word of a map value that only this thread's programs write.
+    let syscall = unsafe { &mut (*entered).syscall };
+    if *syscall != NOT_MADE | u32::from(number) {
+        return Ok(ret);
+    }
+    *syscall = NO_CALL;
+    Ok(INTERRUPTED)
+}
+
+/// A seccomp filter has ended the call this thread is in.
+#[inline(always)]
+pub fn not_made(task: Task, number: u16) -> Result<(), ProbeError> {
+    entered(task, number)?.syscall |= NOT_MADE;
+    Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, uring: &'e U
     match class(uring).uid {
         1001 => file(line, uring),
         4001 => endpoint(line, "dst_endpoint", "peer_path", uring.peer.as_ref().unwrap_or(&Address::Unknown)),
-        _ => kernel_call(line, op),
+        _ => kernel_call(line, op, None),
     }
 }
 
