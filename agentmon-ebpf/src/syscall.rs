@@ -6,13 +6,13 @@
 use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered, Kept, NO_CALL, NOT_MADE};
+use crate::maps::{AM_ENTERED, Entered, Kept, NO_CALL, NOT_MADE, RETURNED};
 use crate::second::{Copy, event};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
 use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op};
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::hint::black_box;
 
 /// The operations of a number, one per ABI.
@@ -95,7 +95,7 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
     let task = Task::current();
     let compat = task.in_compat_syscall()?;
     let (number, op) = (operations.number, operations.in_abi(compat));
-    if !is_kept(op) {
+    if !IS_KEPT[op as usize % OPS] {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
@@ -119,10 +119,17 @@ fn kind_bits(op: u8) -> u64 {
     KIND_BITS[op as usize % OPS]
 }
 
-/// Whether something is kept at the entry of an operation.
-#[inline(always)]
-fn is_kept(op: u8) -> bool {
-    calls::shape(op).has_path() || network::has_address(op)
+/// By operation: whether something is kept at its entry.
+static IS_KEPT: [bool; OPS] = is_kept();
+
+const fn is_kept() -> [bool; OPS] {
+    let mut kept = [false; OPS];
+    let mut op = 0;
+    while op < OPS {
+        kept[op] = syscalls::SHAPES[op].has_path() || network::has_address(op as u8);
+        op += 1;
+    }
+    kept
 }
 
 /// Nothing remembered yet.
@@ -174,9 +181,8 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
     if !copy.is_to_tell(event::SYS_EXIT)? {
         return Ok(());
     }
-    let ret = if ret as u64 == regs.syscall()? { answer(task, number, ret)? } else { ret };
-    let call = Call { task, agent, regs, compat, number, op, ret };
-    let told = match op {
+    let call = Call { task, agent, regs, compat, number, op, ret: am_answer(ret) };
+    match op {
         op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
         op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
@@ -184,28 +190,41 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
         op::PRCTL => names::arguments(&call),
         op::UNKNOWN => unknown::called(&call),
         _ => calls::done(&call),
-    };
-    if is_kept(op) {
-        call.forget()?;
     }
-    told
 }
 
 /// `-EINTR`: what a call is said to have returned that a signal ended.
 const INTERRUPTED: i64 = -4;
 
-/// What came of a call that seems to have returned its own number: a filter that ends a call with `SIGSYS` leaves the number
-/// where the result belongs (`syscall_rollback`), and the call was not made.
+/// What came of a call; and the end of what was kept at its entry, because a filter can answer the next one without an entry.
+///
+/// A filter that ends a call with `SIGSYS` leaves the number where the result belongs (`syscall_rollback`), and the call was
+/// not made. A global function: the verifier goes on with one state behind it, whatever came of the call.
+///
+/// Finds out by itself which call it is: on 6.1 its caller has no room to keep anything more.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_answer(ret: i64) -> i64 {
+    answer(ret).unwrap_or(ret)
+}
+
 #[inline(always)]
-fn answer(task: Task, number: u16, ret: i64) -> Result<i64, ProbeError> {
-    let Some(entered) = AM_ENTERED.get_ptr_mut(task.tid()?) else { return Ok(ret) };
-    // SAFETY: a word of a map value that only this thread's programs write.
-    let syscall = unsafe { &mut (*entered).syscall };
-    if *syscall != NOT_MADE | u32::from(number) {
+fn answer(ret: i64) -> Result<i64, ProbeError> {
+    let task = Task::current();
+    // SAFETY: the verifier knows the pointer as a task's, and the result as its registers.
+    let given = Regs(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8).syscall()?;
+    let operations = Operations::of(given);
+    let op = operations.in_abi(task.in_compat_syscall()?);
+    if !IS_KEPT[op as usize % OPS] && ret as u64 != given {
         return Ok(ret);
     }
-    *syscall = NO_CALL;
-    Ok(INTERRUPTED)
+    let Some(entered) = AM_ENTERED.get_ptr_mut(task.tid()?) else { return Ok(ret) };
+    let number = u32::from(operations.number);
+    // SAFETY: a word of a map value that only this thread's programs write.
+    let syscall = unsafe { &mut (*entered).syscall };
+    let before = *syscall;
+    *syscall = if before == number { RETURNED | number } else { NO_CALL };
+    Ok(if before == NOT_MADE | number && ret as u64 == given { INTERRUPTED } else { ret })
 }
 
 /// A seccomp filter has ended the call this thread is in.
