@@ -4,7 +4,7 @@
 
 use crate::errors::ProbeError;
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered};
+use crate::maps::{AM_ENTERED, Entered, RETURNED};
 use crate::record::Record;
 use agentmon_common::record::flags;
 
@@ -44,6 +44,6 @@ impl Call {
         let Some(entered) = AM_ENTERED.get_ptr(self.task.tid()?) else { return Ok(None) };
         // SAFETY: a map value that only this thread's programs write.
         let entered = unsafe { &*entered };
-        Ok((entered.syscall == u32::from(self.number)).then_some(entered))
+        Ok((entered.syscall == RETURNED | u32::from(self.number)).then_some(entered))
     }
 }

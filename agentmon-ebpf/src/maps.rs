@@ -156,13 +156,21 @@ pub struct Ended {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Entered {
-    /// System-call number, so that a value left by another call is not taken for this one's.
+    /// System-call number, so that a value left by another call is not taken for this one's; with [`RETURNED`] from the exit of
+    /// that call on; with [`NOT_MADE`] of the call that a seccomp filter has just ended; or [`NO_CALL`].
     pub syscall: u32,
     /// A path with its NUL, or a socket address.
     pub first: Kept,
     /// The second path of a call that has two.
     pub second: Kept,
 }
+
+/// On [`Entered::syscall`]: the call was not made. Above every number of the table.
+pub const NOT_MADE: u32 = 1 << 31;
+/// On [`Entered::syscall`]: the call is at its exit.
+pub const RETURNED: u32 = 1 << 30;
+/// [`Entered::syscall`] of none. No number: x86-64's end below 512.
+pub const NO_CALL: u32 = u32::MAX;
 
 /// User memory as it was at entry.
 #[repr(C)]

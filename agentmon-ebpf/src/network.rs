@@ -30,7 +30,7 @@ const IPPROTO_MPTCP: u64 = 262;
 
 /// Whether a call gives an address that another thread could change while the kernel looks.
 #[inline(always)]
-pub fn has_address(op: u8) -> bool {
+pub const fn has_address(op: u8) -> bool {
     matches!(op, op::CONNECT | op::BIND | op::SOCKETCALL | op::SENDTO | op::SENDMSG | op::SENDMMSG)
 }
 

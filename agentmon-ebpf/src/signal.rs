@@ -6,7 +6,7 @@
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task, offset, read};
 use crate::record::Record;
-use crate::scope;
+use crate::{scope, syscall};
 use agentmon_common::record::{NO_SYSCALL, SignalFixed, flags, kind, signal_bits};
 use agentmon_common::stats::probe;
 use agentmon_common::syscalls::{PER_ABI, X32_BIT, is_sender};
@@ -17,12 +17,15 @@ const SIGKILL: u32 = 9;
 const SIGCHLD: u32 = 17;
 const SIGXCPU: u32 = 24;
 const SIGIO: u32 = 29;
+const SIGSYS: u32 = 31;
 /// `include/uapi/asm-generic/siginfo.h`.
 const SI_USER: i32 = 0;
 const SI_QUEUE: i32 = -1;
 const SI_TKILL: i32 = -6;
 const SI_SIGIO: i32 = -5;
 const SI_KERNEL: i32 = 0x80;
+/// A seccomp filter ended a call. A program that sends itself this code is in another call.
+const SYS_SECCOMP: i32 = 1;
 const POLL_IN: i32 = 1;
 const POLL_HUP: i32 = 6;
 /// `SEND_SIG_PRIV` (`include/linux/sched/signal.h`), in place of a pointer: the kernel itself sends.
@@ -63,6 +66,9 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     if agent == 0 && of_target == 0 {
         return Ok(());
     }
+    if sent.signal == SIGSYS && from == to {
+        return filtered(sender, sent);
+    }
     if scope::is_off(if agent == 0 { of_target } else { agent }, 1 << kind::SIGNAL) {
         return Ok(());
     }
@@ -95,6 +101,16 @@ fn generated(sent: &Sent) -> Result<(), ProbeError> {
     // SAFETY: sixteen bytes in the middle of a fixed part; the pointer comes from a reference to them.
     unsafe { (&raw mut fixed.other_comm).cast::<[u64; 2]>().write_unaligned(comm) };
     record.submit()
+}
+
+/// A signal that tells nobody, but says that a seccomp filter has ended the call that this thread is in.
+#[inline(always)]
+fn filtered(sender: Task, sent: &Sent) -> Result<(), ProbeError> {
+    if sender.tid()? != sent.target.tid()? || code(sent.info)? != SYS_SECCOMP {
+        return Ok(());
+    }
+    syscall::am_not_made();
+    Ok(())
 }
 
 /// Whether a process is the monitor or a child of it that is no agent's: the guard that kills an agent when the monitor dies.

@@ -6,13 +6,13 @@
 use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered, Kept};
+use crate::maps::{AM_ENTERED, Entered, Kept, NO_CALL, NOT_MADE, RETURNED};
 use crate::second::{Copy, event};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
 use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op};
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::hint::black_box;
 
 /// The operations of a number, one per ABI.
@@ -95,8 +95,7 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
     let task = Task::current();
     let compat = task.in_compat_syscall()?;
     let (number, op) = (operations.number, operations.in_abi(compat));
-    let shape = calls::shape(op);
-    if !shape.has_path() && !network::has_address(op) {
+    if !IS_KEPT[op as usize % OPS] {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
@@ -104,6 +103,7 @@ fn enter(regs: Regs, number: u64) -> Result<(), ProbeError> {
         return Ok(());
     }
     let entered = entered(task, number)?;
+    let shape = calls::shape(op);
     if shape.has_path() {
         return calls::remember(regs, compat, shape, entered);
     }
@@ -117,6 +117,19 @@ static KIND_BITS: [u64; OPS] = syscalls::KIND_BITS;
 #[inline(always)]
 fn kind_bits(op: u8) -> u64 {
     KIND_BITS[op as usize % OPS]
+}
+
+/// By operation: whether something is kept at its entry.
+static IS_KEPT: [bool; OPS] = is_kept();
+
+const fn is_kept() -> [bool; OPS] {
+    let mut kept = [false; OPS];
+    let mut op = 0;
+    while op < OPS {
+        kept[op] = syscalls::SHAPES[op].has_path() || network::has_address(op as u8);
+        op += 1;
+    }
+    kept
 }
 
 /// Nothing remembered yet.
@@ -168,7 +181,7 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
     if !copy.is_to_tell(event::SYS_EXIT)? {
         return Ok(());
     }
-    let call = Call { task, agent, regs, compat, number, op, ret };
+    let call = Call { task, agent, regs, compat, number, op, ret: am_answer(ret) };
     match op {
         op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
         op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
@@ -178,4 +191,54 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
         op::UNKNOWN => unknown::called(&call),
         _ => calls::done(&call),
     }
+}
+
+/// `-EINTR`: what a call is said to have returned that a signal ended.
+const INTERRUPTED: i64 = -4;
+
+/// What came of a call; and the end of what was kept at its entry, because a filter can answer the next one without an entry.
+///
+/// A filter that ends a call with `SIGSYS` leaves the number where the result belongs (`syscall_rollback`), and the call was
+/// not made. A global function: the verifier goes on with one state behind it, whatever came of the call.
+///
+/// Finds out by itself which call it is: on 6.1 its caller has no room to keep anything more.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_answer(ret: i64) -> i64 {
+    answer(ret).unwrap_or(ret)
+}
+
+#[inline(always)]
+fn answer(ret: i64) -> Result<i64, ProbeError> {
+    let task = Task::current();
+    // SAFETY: the verifier knows the pointer as a task's, and the result as its registers.
+    let given = Regs(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8).syscall()?;
+    let operations = Operations::of(given);
+    let op = operations.in_abi(task.in_compat_syscall()?);
+    if !IS_KEPT[op as usize % OPS] && ret as u64 != given {
+        return Ok(ret);
+    }
+    let Some(entered) = AM_ENTERED.get_ptr_mut(task.tid()?) else { return Ok(ret) };
+    let number = u32::from(operations.number);
+    // SAFETY: a word of a map value that only this thread's programs write.
+    let syscall = unsafe { &mut (*entered).syscall };
+    let before = *syscall;
+    *syscall = if before == number { RETURNED | number } else { NO_CALL };
+    Ok(if before == NOT_MADE | number && ret as u64 == given { INTERRUPTED } else { ret })
+}
+
+/// A seccomp filter has ended the call this thread is in. A global function, so that the verifier goes through it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn am_not_made() -> u64 {
+    u64::from(not_made().is_ok())
+}
+
+#[inline(always)]
+fn not_made() -> Result<(), ProbeError> {
+    let task = Task::current();
+    // SAFETY: as in `answer`.
+    let given = Regs(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8).syscall()?;
+    entered(task, Operations::of(given).number)?.syscall |= NOT_MADE;
+    Ok(())
 }

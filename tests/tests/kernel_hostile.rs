@@ -21,6 +21,13 @@ fn bad_pointers_descriptors_and_lengths_are_reported_and_break_nothing() {
     watch.check(&run, 6 * 12 + 6 * 4 + 9);
 }
 
+/// A filter's answer is not the kernel's: what it ended with a signal was not done, and nothing was kept of it at entry.
+#[test]
+fn calls_that_a_seccomp_filter_answers_are_reported_as_not_done() {
+    let (watch, run) = run("filtered", "");
+    watch.check(&run, 12);
+}
+
 #[test]
 fn a_storm_of_dying_processes_is_accounted_for() {
     let (watch, run) = run("storm", "400");

@@ -57,19 +57,23 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, call: &'e Ca
             }
             line.json.close();
         }
-        _ => kernel_call(line, op),
+        _ => kernel_call(line, op, Some(&call.target)),
     }
 }
 
 /// A system call that changes a setting of the kernel's.
 pub(super) fn kernel<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
     actor(line, op);
-    kernel_call(line, op);
+    kernel_call(line, op, None);
 }
 
-pub(super) fn kernel_call(line: &mut Line<'_, '_>, op: &Operation<'_>) {
+/// With the file that the call was about, where there is one: a swap file, a namespace's, a kernel to load.
+pub(super) fn kernel_call<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, about: Option<&'e Target>) {
     line.json.object("kernel");
     line.json.word("name", op.event.operation);
+    if let Some(about) = about.filter(|about| !about.path.bytes.is_empty()) {
+        line.untrusted("path", "path", &about.path.bytes, about.path.bytes.len());
+    }
     line.json.number("type_id", SYSTEM_CALL);
     line.json.close();
 }

@@ -37,7 +37,7 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, uring: &'e U
             hostname(line, op);
             line.json.close();
         }
-        _ => kernel_call(line, op),
+        _ => kernel_call(line, op, None),
     }
 }
 

@@ -186,6 +186,8 @@ fn check(record: &Value) {
         1001 => &["/actor/process/uid", "/file/name", "/file/type_id", "/ai_agent/uid", "/ai_agent/instance_uid"],
         // A signal's other process may be nobody's whose beginning was seen.
         1007 if record["unmapped"]["result"].is_string() => &["/process/pid", "/ai_agent/uid", "/ai_agent/instance_uid"],
+        // A call that reaches into a process has its id alone, as the agent gave it: 0 is none.
+        1007 if record["unmapped"]["args"]["target_pid"].is_number() => &["/process", "/ai_agent/uid", "/ai_agent/instance_uid"],
         1007 => &["/actor", "/process/pid", "/process/uid", "/ai_agent/uid", "/ai_agent/instance_uid"],
         4001 => &["/actor/process/uid", "/dst_endpoint", "/ai_agent/uid"],
         // What no rule asked for has no process whose operation led to it.

@@ -20,8 +20,9 @@ use crate::terminal;
 pub use linker::Linker;
 pub use rustc::{Compiler, Core};
 
-/// Debian packages that the tests need beside the toolchain's: `prometheus` scrapes a daemon, its `promtool` lints the metrics.
-const TEST_PACKAGES: &[&str] = &["prometheus"];
+/// Debian packages that the tests need beside the toolchain's: `prometheus` scrapes a daemon, its `promtool` lints the metrics;
+/// `strace` sees what an agent's processes do by other means.
+const TEST_PACKAGES: &[&str] = &["prometheus", "strace"];
 
 /// A compiler and a linker that can build the eBPF object together.
 #[derive(Clone, Debug)]

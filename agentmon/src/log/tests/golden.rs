@@ -1,9 +1,10 @@
 //! The exact line of every kind. A change here is a change of the log's format.
 
-use super::sample::{Sample, breaker, every_kind, format, open, path, rule, sample, text};
+use super::sample::{Sample, breaker, call, every_kind, format, open, path, rule, sample, text};
 use crate::agents::State;
 use crate::event::{Detail, FileId, Identity, Kind, Outcome, Path, PathTrust, Target, Uring, flags};
 use crate::log::{FindingView, Lifecycle, Loss, ProcessRef, StateView};
+use agentmon_common::syscalls::{SHAPES, place};
 
 /// Common parts of the lines, as `$NAME` in the expectations.
 const COMMON: &[(&str, &str)] = &[
@@ -104,6 +105,20 @@ fn one_line_of_each_kind_of_call() {
         std::fs::write(file, &out).unwrap();
     }
     assert_eq!(String::from_utf8(out).unwrap(), std::fs::read_to_string(file).unwrap(), "AGENTMON_BLESS=1 writes the file anew");
+}
+
+#[test]
+fn the_line_of_every_call_has_the_paths_it_acts_on() {
+    for (op, shape) in SHAPES.iter().enumerate().filter(|(_, shape)| shape.kind != 0) {
+        let sample = call(op);
+        let mut out = Vec::new();
+        format().operation(&sample.operation(), &[], &mut out);
+        let line = String::from_utf8(out).unwrap();
+        for (place, path) in [(shape.first, "/work/repo/src/main.rs"), (shape.second, "/work/repo/src/lib.rs")] {
+            let has_path = place.what != place::NONE;
+            assert_eq!(line.contains(&format!("\"{path}\"")), has_path, "{path} in {line}");
+        }
+    }
 }
 
 fn is_call(sample: &Sample) -> bool {

@@ -144,14 +144,18 @@ pub(crate) fn socket(kind: Kind) -> Sample {
 
 /// A call of a kind that is told by its arguments: the first of the table.
 pub(crate) fn called(kind: Kind) -> Sample {
-    let (op, shape) =
-        SHAPES.iter().enumerate().find(|(_, shape)| shape.kind == kind as u16).unwrap_or_else(|| panic!("no call of {kind:?}"));
+    call(SHAPES.iter().position(|shape| shape.kind == kind as u16).unwrap_or_else(|| panic!("no call of {kind:?}")))
+}
+
+/// A call of an operation that is told by its arguments.
+pub(crate) fn call(op: usize) -> Sample {
+    let shape = &SHAPES[op];
     let target =
         |bytes: &[u8]| Target { path: Path { trust: PathTrust::Joined, ..path(bytes) }, asked: text(b"src/main.rs"), at_enter: None };
     sample(
         NAMES[op],
         Detail::Call(Call {
-            kind,
+            kind: Kind::ALL.iter().copied().find(|kind| *kind as u16 == shape.kind).unwrap(),
             op: u8::try_from(op).unwrap(),
             args: [0o644, 2, 3, 4],
             file: FileId::default(),

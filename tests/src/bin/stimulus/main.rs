@@ -12,6 +12,7 @@ mod criticals;
 mod dns;
 mod exec;
 mod files;
+mod filtered;
 mod flips;
 mod flows;
 mod groups;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         "reach" => reach::all(dir),
         "reach-unwanted" => reach::unwanted(dir),
         "system" => system::all(dir),
+        "filtered" => filtered::all(dir),
         "flip-first" => flips::all(dir, number(1), false),
         "flip-second" => flips::all(dir, number(1), true),
         "unreadable" => unreadable::all(dir),
