@@ -7,6 +7,7 @@
 //! decoded it.
 #![no_std]
 
+pub mod hooks;
 pub mod netlink;
 pub mod offsets;
 pub mod record;

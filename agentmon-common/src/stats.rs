@@ -95,8 +95,10 @@ pub mod probe {
     pub const TASK_RENAME: usize = 13;
     /// tp_btf inet_sock_set_state.
     pub const SOCK_STATE: usize = 14;
+    /// fentry of every `security_path_*` function.
+    pub const PATH: usize = 15;
     /// One more than the largest.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -114,6 +116,7 @@ pub mod probe {
         "cgroup_unfreeze",
         "task_rename",
         "inet_sock_set_state",
+        "security_path",
     ];
 }
 

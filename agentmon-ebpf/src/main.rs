@@ -25,6 +25,7 @@ mod network;
 mod place;
 mod process;
 mod record;
+mod resolved;
 mod scope;
 mod send;
 mod signal;

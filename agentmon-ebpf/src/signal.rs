@@ -159,7 +159,7 @@ pub struct SystemCall {
 }
 
 impl SystemCall {
-    const NONE: Self = Self { number: NO_SYSCALL, compat: false, sends: false };
+    pub const NONE: Self = Self { number: NO_SYSCALL, compat: false, sends: false };
 
     #[inline(always)]
     pub fn of(task: Task) -> Result<Self, ProbeError> {

@@ -6,6 +6,7 @@
 use crate::bound::at_most;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Block, Task, file_id, file_of, load, offset, read};
+use crate::maps::AM_HOOKED;
 use crate::place::{AT_FDCWD, base_of};
 use crate::record::Record;
 use crate::scope;
@@ -46,6 +47,9 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
     let address = Address::of(opcode, request)?;
     let mut record = Record::of_current::<UringFixed>(agent, kind::IO_URING, 0)?;
     record.flag(flags::SUBMITTED);
+    if is_told_apart(opcode, agent) {
+        record.flag(flags::APART);
+    }
     {
         let fixed = record.fixed::<UringFixed>();
         fixed.opcode = u32::from(opcode);
@@ -74,6 +78,21 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
     }
     push_address(&mut record, &address)?;
     record.submit()
+}
+
+/// Whether what the kernel resolves of it makes a record of its own.
+#[inline(always)]
+fn is_told_apart(opcode: u8, agent: u32) -> bool {
+    let kind = match opcode {
+        opcode::UNLINKAT => kind::UNLINK,
+        opcode::RENAMEAT => kind::RENAME,
+        opcode::LINKAT => kind::LINK,
+        opcode::SYMLINKAT => kind::SYMLINK,
+        opcode::MKDIRAT => kind::MKDIR,
+        _ => return false,
+    };
+    let hooked = AM_HOOKED.get(0).copied().unwrap_or(0);
+    hooked & 1 << kind != 0 && !scope::is_off(agent, 1 << kind) && !scope::is_off(agent, 1 << kind::RESOLVED)
 }
 
 /// What a request says, in the words of its operation.

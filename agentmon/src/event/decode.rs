@@ -87,11 +87,12 @@ pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
         euid: header.euid,
         comm: header.comm,
         outcome: outcome(header.ret),
-        flags: header.flags | changed_peer(&detail, header.flags),
+        flags: header.flags & !flags::DAEMONS | changed_peer(&detail, header.flags),
         operation: operation(&header, kind, &detail),
         slot: header.slot,
         seq: header.seq,
         lost_before: header.lost_before,
+        resolved_ns: record.resolved_ns(&detail),
         detail,
     })
 }
@@ -123,6 +124,9 @@ fn outcome(ret: i64) -> Outcome {
 fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
     if let Detail::Uring(request) = detail {
         return uring::named(request.opcode).map_or(kind.name(), |(name, _)| name);
+    }
+    if let Detail::Resolved(resolved) = detail {
+        return resolved.function();
     }
     if let Detail::CgroupState(state) = detail {
         return state.action.operation();
@@ -178,6 +182,7 @@ impl Record<'_> {
             Kind::UnknownSyscall => Detail::UnknownCall(self.unknown_call()?),
             Kind::Argv => Detail::Argv(self.argv()?),
             Kind::Flow => Detail::Flow(self.flow()?),
+            Kind::Resolved => Detail::Resolved(self.resolved()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }
@@ -258,7 +263,7 @@ impl Record<'_> {
             op::UNLINKAT => fixed.args[0] & AT_REMOVEDIR != 0,
             _ => false,
         };
-        Ok(Unlink { path, asked, asked_at_enter: at_enter, directory })
+        Ok(Unlink { path, asked, asked_at_enter: at_enter, directory, file: FileId::default() })
     }
 
     /// A path as the program gave it, and where it leads.
@@ -336,6 +341,7 @@ const fn file(wire: WireFile) -> FileId {
 
 mod call;
 mod names;
+mod resolved;
 mod socket;
 
 const _: () = assert!(Kind::ALL[Kind::ALL.len() - 1] as usize + 1 == kind::COUNT);

@@ -2,7 +2,7 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
-use super::{Argv, Call, CgroupId, CgroupState, Flow, NetworkChange, ProcessKey, Signal, Socket, ThreadName, UnknownCall, Uring};
+use super::{Argv, Call, CgroupId, CgroupState, Flow, NetworkChange, ProcessKey, Resolved, Signal, Socket, ThreadName, UnknownCall, Uring};
 use bytes::Bytes;
 
 /// What is particular to a kind of event.
@@ -42,6 +42,8 @@ pub enum Detail {
     Argv(Argv),
     /// [`Kind::Flow`].
     Flow(Flow),
+    /// [`Kind::Resolved`](super::Kind::Resolved).
+    Resolved(Resolved),
     /// A request to a ring, of [`Kind::IoUring`](super::Kind::IoUring).
     Uring(Uring),
     /// Every kind that is told by its arguments; see [`Call::kind`].
@@ -241,6 +243,8 @@ pub struct Unlink {
     pub asked_at_enter: Option<Text>,
     /// Whether a directory was to be removed.
     pub directory: bool,
+    /// The file; zero unless the kernel's path hooks told.
+    pub file: FileId,
 }
 
 /// A change of identity; the values are those after the call.

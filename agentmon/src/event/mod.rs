@@ -13,6 +13,7 @@ mod kinds;
 mod names;
 mod netlink;
 pub mod path;
+mod resolved;
 mod signal;
 mod socket;
 mod uring;
@@ -29,6 +30,7 @@ pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
 pub use names::{Argv, ThreadName};
 pub use netlink::{Change, NetworkChange};
+pub use resolved::Resolved;
 pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
 pub use uring::Uring;
@@ -134,11 +136,13 @@ pub enum Kind {
     Argv = agentmon_common::record::kind::ARGV,
     /// A TCP connection is closed.
     Flow = agentmon_common::record::kind::FLOW,
+    /// What the kernel resolved, where no record of a system call says what came of it.
+    Resolved = agentmon_common::record::kind::RESOLVED,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -179,6 +183,7 @@ impl Kind {
         Self::Netlink,
         Self::Argv,
         Self::Flow,
+        Self::Resolved,
     ];
 
     /// The kind with this number.
@@ -231,6 +236,7 @@ impl Kind {
             Self::Netlink => "netlink",
             Self::Argv => "argv",
             Self::Flow => "flow",
+            Self::Resolved => "resolved",
         }
     }
 }
@@ -292,6 +298,8 @@ pub struct Event {
     pub seq: u64,
     /// Records of that slot and ring lost just before this one.
     pub lost_before: u32,
+    /// Of a call: when the kernel resolved what it acts on, as [`Detail::Resolved`] of the same thread tells it; 0: nothing tells it.
+    pub resolved_ns: u64,
     /// What is particular to its kind.
     pub detail: Detail,
 }
@@ -318,6 +326,7 @@ impl Event {
             Detail::UnknownCall(_) => Kind::UnknownSyscall,
             Detail::Argv(_) => Kind::Argv,
             Detail::Flow(_) => Kind::Flow,
+            Detail::Resolved(_) => Kind::Resolved,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

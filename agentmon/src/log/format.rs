@@ -5,7 +5,7 @@
 
 use super::entry::MatchView;
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
-use super::{call_class, file_class, kernel_class, network_class, process_class, security, text, uring_class};
+use super::{call_class, file_class, kernel_class, network_class, process_class, resolved_class, security, text, uring_class};
 use crate::event::{Detail, WallClock};
 use crate::process::{Agent, Operation};
 use std::fmt::Write;
@@ -201,6 +201,7 @@ impl Format {
             Detail::Flow(_) => network_class::closed(),
             Detail::Call(call) => call_class::class(call),
             Detail::Uring(uring) => uring_class::class(uring),
+            Detail::Resolved(it) => resolved_class::class(it),
             Detail::CgroupState(state) => kernel_class::cgroup_class(state),
             Detail::UnknownCall(_) => kernel_class::call_class(),
             _ => process_class::class(event),
@@ -226,6 +227,7 @@ impl Format {
             Detail::CgroupState(state) => kernel_class::cgroup(&mut line, op, state),
             Detail::Call(call) => call_class::body(&mut line, op, call),
             Detail::Uring(uring) => uring_class::body(&mut line, op, uring),
+            Detail::Resolved(it) => resolved_class::body(&mut line, op, it),
             _ => process_class::body(&mut line, op, &self.spaced),
         }
         line.json.object("unmapped");
@@ -236,6 +238,7 @@ impl Format {
             Detail::Netlink(netlink) => network_class::changed(&mut line, netlink),
             Detail::Call(call) => call_class::unmapped(&mut line, call),
             Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
+            Detail::Resolved(it) => resolved_class::unmapped(&mut line, it),
             Detail::Flow(_) => {}
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),
             Detail::UnknownCall(call) => kernel_class::call_facts(&mut line, *call),

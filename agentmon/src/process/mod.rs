@@ -3,10 +3,12 @@
 //! A process is its tgid and its start time; a pid alone names nothing. Not for: reading /proc (what ran before
 //! watching began arrives as `process_seen` events) and not for judging (`crate::rules`).
 
+mod resolutions;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use resolutions::Resolutions;
 pub use table::ProcessTable;
 
 use crate::event::{AgentId, Event, Exec, ProcessKey};

@@ -4,12 +4,14 @@
 
 use super::btf::{Btf, BtfError, KERNEL_BTF};
 use super::offsets::{self, OffsetsError};
+use super::paths::PathHooks;
 use super::probe_log::{self, ToTracing};
 use super::programs::{Hook, Need, PROBES, Presence, Probe};
 use super::refusal::program_error;
 use super::ring::RecordSource;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId, Kinds};
+use agentmon_common::hooks::Proof;
 use agentmon_common::offsets::Offsets;
 use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::{CpuStats, SLOTS, SlotStats};
@@ -39,6 +41,8 @@ pub struct SensorConfig {
     pub ring_bytes: u32,
     /// Whether the probes' debug messages are wanted.
     pub messages: bool,
+    /// Whether to try the kernel's own path hooks.
+    pub path_hooks: bool,
 }
 
 /// Why the kernel side could not be set up.
@@ -137,6 +141,14 @@ struct PodOffsets(Offsets);
 // SAFETY: Offsets is #[repr(C)] and made of u32 alone, so any bytes are a value and none is padding.
 unsafe impl aya::Pod for PodOffsets {}
 
+/// The same for what the path hooks are tried with.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct PodProof(pub(super) Proof);
+
+// SAFETY: Proof is #[repr(C)], made of u64 and of bytes in multiples of eight, so any bytes are a value and none is padding.
+unsafe impl aya::Pod for PodProof {}
+
 /// The kernel's table of which process belongs to which agent.
 #[derive(Clone)]
 pub struct Members(Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>);
@@ -198,6 +210,8 @@ pub struct Sensor {
     pair: Vec<(&'static str, BtfTracePointLinkId)>,
     /// Programs that this kernel refused and that the monitor can do without.
     missing: Vec<Missing>,
+    /// The kernel's own path hooks, tried out.
+    pub(super) paths: PathHooks,
     always: usize,
     /// Agents that are watched; their cgroups may be gone while members live on.
     watched: Vec<AgentId>,
@@ -235,16 +249,20 @@ impl Sensor {
             ebpf,
             pair: Vec::new(),
             missing: Vec::new(),
+            paths: PathHooks::default(),
             always: 0,
             watched: Vec::new(),
             messages,
         };
-        sensor.load_programs(&offsets)?;
+        let btf = aya::Btf::from_sys_fs().map_err(EbpfError::BtfError)?;
+        sensor.load_programs(&offsets, &btf)?;
+        if config.path_hooks {
+            sensor.try_path_hooks(&offsets, &btf);
+        }
         Ok((sensor, source))
     }
 
-    fn load_programs(&mut self, offsets: &Offsets) -> Result<(), SensorError> {
-        let btf = aya::Btf::from_sys_fs().map_err(EbpfError::BtfError)?;
+    fn load_programs(&mut self, offsets: &Offsets, btf: &aya::Btf) -> Result<(), SensorError> {
         for probe in &PROBES {
             if let Need::May(members) = probe.need
                 && let Some(absent) = offsets::first_absent(offsets, members)
@@ -252,7 +270,7 @@ impl Sensor {
                 self.do_without(probe, format!("this kernel has no {absent}"));
                 continue;
             }
-            if let Err(error) = self.load_program(probe, &btf) {
+            if let Err(error) = self.load_program(probe, btf) {
                 self.excuse(probe, error)?;
             }
         }
@@ -388,7 +406,7 @@ impl Sensor {
         }
     }
 
-    fn run_iterator(&mut self) -> Result<(), SensorError> {
+    pub(super) fn run_iterator(&mut self) -> Result<(), SensorError> {
         for probe in PROBES.iter().filter(|probe| probe.presence == Presence::OnWatch) {
             let error = |source| program_error("run", probe.program)(source);
             let program = iterator(&mut self.ebpf, probe.program)?;

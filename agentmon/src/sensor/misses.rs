@@ -24,6 +24,9 @@ impl Sensor {
             let program = self.ebpf.program(probe.program).ok_or_else(|| failed(ErrorKind::NotFound.into()))?;
             misses[probe.counter()] = of_program(program).map_err(failed)?;
         }
+        for program in self.path_programs() {
+            misses[probe::PATH] += of_program(program).map_err(failed)?;
+        }
         Ok(misses)
     }
 }
@@ -36,6 +39,7 @@ fn of_program(program: &Program) -> Result<u64, Error> {
     let fd = match program {
         Program::BtfTracePoint(program) => program.fd(),
         Program::Iter(program) => program.fd(),
+        Program::FEntry(program) => program.fd(),
         _ => return Err(ErrorKind::Unsupported.into()),
     }
     .map_err(Error::other)?;

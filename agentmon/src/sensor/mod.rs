@@ -7,11 +7,14 @@ pub mod frames;
 mod load;
 mod misses;
 pub mod offsets;
+mod paths;
 mod probe_log;
 pub mod programs;
+mod proof;
 mod refusal;
 pub mod ring;
 pub mod run_time;
 pub mod stats;
 
 pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};
+pub use paths::{PathHook, PathHookState};

@@ -43,8 +43,11 @@ impl Sensor {
     /// # Errors
     /// When the kernel does not tell.
     pub fn run_times(&self) -> Result<Vec<ProgramRunTime>, ProgramError> {
+        // Of the path hooks only those that could be loaded.
+        let is_there = |program: &Program| !matches!(program, Program::FEntry(hook) if hook.fd().is_err());
         self.ebpf
             .programs()
+            .filter(|(_, program)| is_there(program))
             .map(|(name, program)| {
                 let info = info(program)?;
                 Ok(ProgramRunTime {
@@ -62,6 +65,7 @@ fn info(program: &Program) -> Result<ProgramInfo, ProgramError> {
     match program {
         Program::BtfTracePoint(program) => program.info(),
         Program::Iter(program) => program.info(),
+        Program::FEntry(program) => program.info(),
         _ => Err(ProgramError::NotLoaded),
     }
 }

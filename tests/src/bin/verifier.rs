@@ -6,7 +6,7 @@ use agentmon::sensor::{Sensor, SensorConfig};
 const RING_BYTES: u32 = 256 * 1024;
 
 fn main() -> anyhow::Result<()> {
-    let (sensor, _ring) = Sensor::load(SensorConfig { ring_bytes: RING_BYTES, messages: false })?;
+    let (sensor, _ring) = Sensor::load(SensorConfig { ring_bytes: RING_BYTES, messages: false, path_hooks: true })?;
     let missing = sensor.missing();
     anyhow::ensure!(missing.is_empty(), "this kernel lacks what some probes need: {missing:?}");
     for program in sensor.run_times()? {
