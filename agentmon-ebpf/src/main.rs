@@ -26,6 +26,7 @@ mod place;
 mod process;
 mod record;
 mod scope;
+mod second;
 mod send;
 mod signal;
 mod slot;

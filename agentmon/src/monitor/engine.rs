@@ -428,6 +428,11 @@ impl Engine {
                 if self.tally.skipped(skipped) {
                     self.look_again();
                 }
+                if self.tally.skipped_total() > 0
+                    && let Err(error) = self.sensor.attach_seconds()
+                {
+                    tracing::warn!("this kernel skips runs of the probes, and second copies of them do not help: {error}");
+                }
             }
             Err(error) => tracing::error!("{error}"),
         }

@@ -12,6 +12,7 @@ pub mod programs;
 mod refusal;
 pub mod ring;
 pub mod run_time;
+mod second;
 pub mod stats;
 
 pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};
