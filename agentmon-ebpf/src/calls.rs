@@ -6,14 +6,14 @@
 
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::{Regs, file_id, file_of, offset, read};
+use crate::kernel::{Regs, Task, file_id, file_of, offset, read};
 use crate::maps::Entered;
 use crate::place::{self, AT_FDCWD, EFAULT};
 use crate::record::Record;
 use crate::walk;
 use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{CallFixed, flags};
-use agentmon_common::syscalls::{self, ARGS_MAX, NO, OPS, PAIR, Place, Shape, op, place as what};
+use agentmon_common::syscalls::{self, ARGS_MAX, NO, OPS, PAIR, Place, Shape, besides, only, place as what};
 use aya_ebpf::helpers::bpf_probe_read_user;
 
 /// By operation.
@@ -52,10 +52,10 @@ fn string_of(place: Place) -> Option<u8> {
 /// The exit of a call.
 #[inline(never)]
 pub fn done(call: &Call) -> Result<(), ProbeError> {
-    if !is_wanted(call)? {
+    let shape = shape(call.op);
+    if !is_wanted(call, shape)? {
         return Ok(());
     }
-    let shape = shape(call.op);
     let mut record = Record::of_current::<CallFixed>(call.agent, shape.kind, call.ret)?;
     call.stamp(&mut record);
     push_args(&mut record, call, shape)?;
@@ -68,7 +68,7 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
         push_second(&mut record, call, shape.second, entered)?;
     }
     if shape.text != NO {
-        push_text(&mut record, call, shape.text)?;
+        push_text(&mut record, call, shape)?;
     }
     record.submit()
 }
@@ -77,11 +77,10 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
 const NAME_MAX: usize = 128;
 
 #[inline(always)]
-fn push_text(record: &mut Record, call: &Call, index: u8) -> Result<(), ProbeError> {
-    let source = call.arg(index)?;
-    let pushed = match call.op {
-        // These have a length and need no NUL.
-        op::SETHOSTNAME | op::SETDOMAINNAME => record.push_user::<NAME_MAX>(source, call.arg(1)?)?,
+fn push_text(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), ProbeError> {
+    let source = call.arg(shape.text)?;
+    let pushed = match shape.besides {
+        besides::COUNTED_TEXT => record.push_user::<NAME_MAX>(source, call.arg(1)?)?,
         _ => record.push_user_str(source)?,
     };
     match pushed {
@@ -102,15 +101,15 @@ fn push_args(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), Prob
         }
         i += 1;
     }
-    match call.op {
-        op::PIDFD_GETFD => record.fixed::<CallFixed>().args[2] = u64::from(behind_pidfd(call)),
-        op::MMAP_OLD => push_memory_flag(record, call)?,
-        _ => {}
-    }
     // What these point to says more than the pointer.
-    let pointed = match call.op {
-        op::IOCTL => 1,
-        op::FILE_SETATTR => 0,
+    let pointed = match shape.besides {
+        besides::BEHIND_FIRST => 0,
+        besides::BEHIND_SECOND => 1,
+        besides::PIDFD => {
+            record.fixed::<CallFixed>().args[2] = u64::from(behind_pidfd(call));
+            return Ok(());
+        }
+        besides::IN_MEMORY => return push_memory_flag(record, call),
         _ => return Ok(()),
     };
     let pointer = record.fixed::<CallFixed>().args[pointed];
@@ -126,7 +125,7 @@ fn push_args(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), Prob
 /// An argument, which the first mmap of i386 has in memory; 0 where that cannot be read.
 #[inline(always)]
 fn argument(call: &Call, index: u8) -> Result<u64, ProbeError> {
-    if call.op != op::MMAP_OLD {
+    if shape(call.op).besides != besides::IN_MEMORY {
         return call.arg(index);
     }
     Ok(u64::from(in_memory(call, index)?.unwrap_or(0)))
@@ -261,18 +260,18 @@ const IOPRIO_WHO_PROCESS: u64 = 1;
 
 /// Calls that do many things of which few are of interest.
 #[inline(always)]
-fn is_wanted(call: &Call) -> Result<bool, ProbeError> {
-    Ok(match call.op {
-        op::IOCTL => is_one_of(&SET_FLAGS, call.arg(1)? & 0xffff_ffff),
-        op::MMAP => is_writable_map(call)?,
+fn is_wanted(call: &Call, shape: &Shape) -> Result<bool, ProbeError> {
+    Ok(match shape.only {
+        only::SETS_FLAGS => is_one_of(&SET_FLAGS, call.arg(1)? & 0xffff_ffff),
+        only::WRITABLE_MAP => is_writable_map(call)?,
         // Of arguments that cannot be read nothing is known.
-        op::MMAP_OLD => in_memory(call, 3)?.is_none() || is_writable_map(call)?,
-        op::OPEN_TREE => call.arg(2)? & OPEN_TREE_CLONE != 0,
-        op::PTRACE => is_one_of(&PTRACE_TELLING, call.arg(0)?),
-        op::PRLIMIT64 => call.arg(0)? != 0 && call.arg(2)? != 0,
-        op::SCHED_SETSCHEDULER | op::SCHED_SETATTR | op::SCHED_SETAFFINITY => is_other(call, 0)?,
-        op::SETPRIORITY => call.arg(0)? != PRIO_PROCESS || is_other(call, 1)?,
-        op::IOPRIO_SET => call.arg(0)? != IOPRIO_WHO_PROCESS || is_other(call, 1)?,
+        only::WRITABLE_MAP_OLD => in_memory(call, 3)?.is_none() || is_writable_map(call)?,
+        only::CLONES => call.arg(2)? & OPEN_TREE_CLONE != 0,
+        only::TELLING => is_one_of(&PTRACE_TELLING, call.arg(0)?),
+        only::SETS_LIMIT => call.arg(0)? != 0 && call.arg(2)? != 0,
+        only::OF_OTHER => is_other(call, 0)?,
+        only::PRIORITY_OF_OTHER => call.arg(0)? != PRIO_PROCESS || is_other(call, 1)?,
+        only::IOPRIO_OF_OTHER => call.arg(0)? != IOPRIO_WHO_PROCESS || is_other(call, 1)?,
         _ => true,
     })
 }
@@ -280,8 +279,16 @@ fn is_wanted(call: &Call) -> Result<bool, ProbeError> {
 /// Whether an argument is the id of another process. In a pid namespace, whose numbers are others, of any.
 #[inline(always)]
 fn is_other(call: &Call, index: u8) -> Result<bool, ProbeError> {
-    let pid = call.arg(index)? as u32;
-    Ok(pid != 0 && pid != call.task.tid()? && pid != call.task.tgid()?)
+    Ok(am_is_other(call.arg(index)? as u32) != 0)
+}
+
+/// The same of the id itself. A global function, which the verifier checks once (see `record::am_identify`).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_is_other(pid: u32) -> u64 {
+    let task = Task::current();
+    let is_own = |own: Result<u32, ProbeError>| own.is_ok_and(|own| own == pid);
+    u64::from(pid != 0 && !is_own(task.tid()) && !is_own(task.tgid()))
 }
 
 /// Whether a mapping is shared, of a file, and writable or able to become so (mprotect): the file is open for writing.

@@ -27,6 +27,7 @@ mod process;
 mod record;
 mod resolved;
 mod scope;
+mod second;
 mod send;
 mod signal;
 mod slot;

@@ -16,6 +16,10 @@ pub const MEMBERS_PER_PAGE: usize = 2048;
 /// Values of `AM_MEMBERS`: together one entry per possible process id (`PID_MAX_LIMIT` of 64-bit kernels, 4 Mi,
 /// `include/linux/threads.h`).
 const MEMBER_PAGES: u32 = (4 * 1024 * 1024 / MEMBERS_PER_PAGE) as u32;
+/// Entries of one value of `AM_TOLD`.
+pub const THREADS_PER_PAGE: usize = 4096;
+/// Values of `AM_TOLD`: together one entry per possible thread id.
+const THREAD_PAGES: u32 = (4 * 1024 * 1024 / THREADS_PER_PAGE) as u32;
 /// Agents there can be: what fits into an entry of `AM_MEMBERS`.
 const AGENTS_MAX: u32 = 1 << 16;
 /// Threads that can be inside a system call whose arguments were read at entry.
@@ -43,6 +47,10 @@ pub static AM_CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(CGROUPS_MAX
 /// the 40 of a hash.
 #[map]
 pub static AM_MEMBERS: Array<[u16; MEMBERS_PER_PAGE]> = Array::with_max_entries(MEMBER_PAGES, 0);
+
+/// tid -> which programs have told of what the thread does just now, as bits for their second copies (`second`).
+#[map]
+pub static AM_TOLD: Array<[u8; THREADS_PER_PAGE]> = Array::with_max_entries(THREAD_PAGES, 0);
 
 /// agent -> the kinds of records that are not wanted of it, as bits by kind.
 #[map]

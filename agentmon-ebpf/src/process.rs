@@ -7,6 +7,7 @@ use crate::kernel::{Task, file_id, load, offset, read};
 use crate::maps::AM_ENTERED;
 use crate::record::Record;
 use crate::scope;
+use crate::second::{Copy, event};
 use crate::walk;
 use agentmon_common::record::{ARGV_MAX, ExecFixed, ExitFixed, ForkFixed, flags, kind};
 use agentmon_common::stats::probe;
@@ -18,12 +19,13 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 /// include/trace/events/sched.h. Sees every successful execve and execveat of either ABI.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn am_exec(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::EXEC, exec(Task(ctx.arg(0)), ctx.arg(1), ctx.arg(2)))
+    finish(&ctx, probe::EXEC, exec(Task(ctx.arg(0)), ctx.arg(1), ctx.arg(2), Copy::First))
 }
 
-fn exec(task: Task, old_tid: i32, bprm: *const u8) -> Result<(), ProbeError> {
+#[inline(always)]
+pub fn exec(task: Task, old_tid: i32, bprm: *const u8, copy: Copy) -> Result<(), ProbeError> {
     let agent = scope::agent_of(task.tgid()?);
-    if agent == 0 {
+    if agent == 0 || !copy.is_to_tell(event::EXEC)? {
         return Ok(());
     }
     // A thread that was not the first loses its id here without an exit.
@@ -78,12 +80,13 @@ fn push_argv(record: &mut Record, task: Task) -> Result<(), ProbeError> {
 /// `parent` is the true creator, also for CLONE_PARENT. Threads make no record: they are their process.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn am_fork(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::FORK, fork(Task(ctx.arg(0)), Task(ctx.arg(1))))
+    finish(&ctx, probe::FORK, fork(Task(ctx.arg(0)), Task(ctx.arg(1)), Copy::First))
 }
 
-fn fork(parent: Task, child: Task) -> Result<(), ProbeError> {
+#[inline(always)]
+pub fn fork(parent: Task, child: Task, copy: Copy) -> Result<(), ProbeError> {
     let (creator, tgid) = (parent.tgid()?, child.tgid()?);
-    if creator == tgid {
+    if creator == tgid || copy == Copy::Second && scope::agent_of(tgid) != 0 {
         return Ok(());
     }
     let cgroup_id = child.cgroup_id()?;
@@ -120,7 +123,8 @@ pub fn am_exit(ctx: BtfTracePointContext) -> i32 {
     finish(&ctx, probe::EXIT, exit(Task(ctx.arg(0))))
 }
 
-fn exit(task: Task) -> Result<(), ProbeError> {
+#[inline(always)]
+pub fn exit(task: Task) -> Result<(), ProbeError> {
     let tgid = task.tgid()?;
     // Before the question of membership: when the last threads end together, the first to come here ends it for all.
     // Most threads never entered a call that leaves something here: no error.

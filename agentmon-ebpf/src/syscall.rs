@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
 use crate::maps::{AM_ENTERED, Entered, Kept};
+use crate::second::{Copy, event};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
@@ -152,11 +153,11 @@ fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> 
 /// arguments and the number; execve that succeeded is left to `sched_process_exec`.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn am_sys_exit(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::SYS_EXIT, exit(Regs(ctx.arg(0)), ctx.arg(1)))
+    finish(&ctx, probe::SYS_EXIT, exit(Regs(ctx.arg(0)), ctx.arg(1), Copy::First))
 }
 
 #[inline(always)]
-fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
+pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
     let operations = Operations::of(regs.syscall()?);
     if operations.is_none() {
         return Ok(());
@@ -169,6 +170,9 @@ fn exit(regs: Regs, ret: i64) -> Result<(), ProbeError> {
     }
     let agent = scope::agent_of(task.tgid()?);
     if agent == 0 || scope::is_off(agent, kind_bits(op)) {
+        return Ok(());
+    }
+    if !copy.is_to_tell(event::SYS_EXIT)? {
         return Ok(());
     }
     let call = Call { task, agent, regs, compat, number, op, ret };

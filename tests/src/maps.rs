@@ -7,8 +7,11 @@ use agentmon_common::stats::SlotStats;
 use aya::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 
-/// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`).
-const ENTERED_BYTES: usize = 4 + 2 * (4 + 256);
+/// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`): a number, two strings, padding, a time.
+const ENTERED_BYTES: usize = 4 + 2 * (4 + 256) + 4 + 8;
+
+/// Entries of one value of `AM_MEMBERS` (`agentmon-ebpf::maps`).
+const MEMBERS_PER_PAGE: usize = 2048;
 
 /// Threads whose arguments from system-call entry are remembered.
 ///
@@ -19,6 +22,19 @@ pub fn remembered_threads() -> Vec<u32> {
     let data = data("AM_ENTERED");
     let map: HashMap<_, u32, [u8; ENTERED_BYTES]> = HashMap::try_from(Map::HashMap(data)).expect("a hash map of that layout");
     map.keys().map(|key| key.expect("a key")).collect()
+}
+
+/// Takes a process's membership away, as if its birth had passed by the probes. No other process of the same page of the
+/// table may be born or end meanwhile.
+///
+/// # Panics
+/// When the map is not there or cannot be written.
+pub fn forget_member(tgid: u32) {
+    let mut members: Array<_, [u16; MEMBERS_PER_PAGE]> = Array::try_from(Map::Array(data("AM_MEMBERS"))).expect("an array of that layout");
+    let page = tgid / MEMBERS_PER_PAGE as u32;
+    let mut value = members.get(&page, 0).expect("a page");
+    value[tgid as usize % MEMBERS_PER_PAGE] = 0;
+    members.set(page, value, 0).expect("a page");
 }
 
 /// The slots in which the probes build records, to be held and freed in place of a program.

@@ -12,6 +12,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("6.18", "a_request_to_a_ring_says_that_it_is_told_apart", "path hooks"),
     ("6.18", "a_removal_whose_path_changes_during_its_call_is_told_by_what_was_removed", "path hooks"),
     ("6.18", "a_removal_whose_directory_changes_during_its_call_is_told_by_what_was_removed", "path hooks"),
+    ("6.18", "what_the_kernel_resolved_of_a_kind_that_is_switched_off_makes_no_record", "path hooks"),
     ("", "connections_are_reported_with_peer_and_local_address", "no IPv6 loopback address"),
 ];
 

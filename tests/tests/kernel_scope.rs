@@ -24,6 +24,21 @@ fn seen_once(watch: &Watch, name: &str) {
     assert_eq!(signs(watch, name).count(), 1, "events of {name}");
 }
 
+/// Where a probe can be preempted (Linux 7.0) the kernel may skip the one that tells of a fork; the monitor then watches once more.
+#[test]
+fn a_process_whose_birth_was_missed_is_found_when_its_agent_is_watched_once_more() {
+    let mut watch = Watch::start(STIMULUS);
+    let mut early = watch.begin(&["wait"]);
+    early.until("unlink");
+    watch.sync();
+    agentmon_tests::maps::forget_member(early.pid());
+    watch.watch(AGENT);
+    let early = early.finish();
+    watch.sync();
+    assert_eq!(of_process(&watch, early.pid, Kind::ProcessSeen).len(), 1);
+    seen_once(&watch, "/agentmon-after");
+}
+
 /// Every line of a run has an event of its own; moves and the words between test and stimulus are not operations.
 fn check(watch: &Watch, run: &Run, least: usize) {
     let truths = run.truths.iter().filter(|truth| !matches!(truth["op"].as_str(), Some("ready" | "born" | "zombie"))).cloned();

@@ -132,3 +132,33 @@ fn records_of_programs_that_share_a_cpu_are_not_mixed() {
     watch.check_order();
     watch.check_released();
 }
+
+/// Where the kernel skips runs (Linux 7.0) the second copies tell of what the first have missed; everywhere they tell nothing twice.
+#[test]
+fn second_copies_tell_what_the_first_have_not_and_nothing_twice() {
+    const PROCESSES: usize = 4;
+    const CALLS: usize = 20_000;
+    let mut watch = Watch::start(STIMULUS);
+    watch.sensor.attach_seconds().expect("the second copies");
+    let before = skipped(&watch);
+    let run = watch.begin(&["flood", &PROCESSES.to_string(), &CALLS.to_string()]).finish();
+    assert_eq!(run.of("done").count(), 1);
+    watch.sync();
+    let is_of_flood =
+        |event: &&Event| matches!(&event.detail, Detail::Unlink(unlink) if unlink.asked.bytes.starts_with(b"/agentmon-flood-"));
+    let removals = watch.events().iter().filter(is_of_flood).count();
+    let skipped = skipped(&watch) - before;
+    println!("{removals} of {} removals, {skipped} runs skipped by both copies or by the second alone", PROCESSES * CALLS);
+    assert!(removals + skipped >= PROCESSES * CALLS && removals <= PROCESSES * CALLS, "{removals} removals");
+    let of_parent = |kind: u16| watch.events().iter().filter(move |event| event.process.tgid == run.pid && event.kind() as u16 == kind);
+    let counts = [kind::EXEC, kind::FORK, kind::EXIT].map(|kind| of_parent(kind).count());
+    assert_eq!(counts, [1, PROCESSES, 1], "exec, forks, exit");
+    watch.check_order();
+    watch.check_released();
+}
+
+/// Runs that the kernel skipped.
+fn skipped(watch: &Watch) -> usize {
+    let skipped: u64 = watch.sensor.recursion_misses().expect("the kernel tells").iter().sum();
+    usize::try_from(skipped).expect("a count")
+}

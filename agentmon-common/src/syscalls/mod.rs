@@ -12,7 +12,7 @@ pub mod socketcall;
 pub use known::{is_exec, is_unknown};
 pub use rows::op;
 pub use senders::{is_sender, sender_name};
-pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, place};
+pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, besides, only, place};
 
 use crate::record::kind;
 use rows::{ROWS, Row};

@@ -3,7 +3,7 @@
 //! Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` and `syscall_32.tbl` of Linux 6.18. Not for: what the columns mean
 //! (`super::shape`).
 
-use super::shape::{PAIR, Shape, args0, args1, args2, args3, at, fd, on, path, plain, two};
+use super::shape::{PAIR, Shape, args0, args1, args2, args3, at, besides, fd, on, only, path, plain, two};
 use crate::record::kind;
 
 /// One row of the table.
@@ -142,9 +142,9 @@ calls! {
     /// removexattrat(dirfd, path, at_flags, name).
     REMOVEXATTRAT = 53, "removexattrat", [466], [466], on(kind::XATTR, at(0), args1(2)).and_text(3), ["flags"];
     /// ioctl(fd, request, argument): only those that set a file's flags.
-    IOCTL = 54, "ioctl", [16, 514], [54], on(kind::FILE_FLAGS, fd(0), args2(1, 2)), ["request", "file_flags"];
+    IOCTL = 54, "ioctl", [16, 514], [54], on(kind::FILE_FLAGS, fd(0), args2(1, 2)).if_it(only::SETS_FLAGS).and(besides::BEHIND_SECOND), ["request", "file_flags"];
     /// file_setattr(dirfd, path, attributes, size, at_flags).
-    FILE_SETATTR = 55, "file_setattr", [469], [469], on(kind::FILE_FLAGS, at(0), args2(2, 4)), ["file_flags", "flags"];
+    FILE_SETATTR = 55, "file_setattr", [469], [469], on(kind::FILE_FLAGS, at(0), args2(2, 4)).and(besides::BEHIND_FIRST), ["file_flags", "flags"];
     /// mount(source, target, type, flags, data).
     MOUNT = 56, "mount", [165], [21], two(kind::MOUNT, path(1), path(0), args1(3)).and_text(2), ["flags"];
     /// move_mount(dirfd, from, dirfd, to, flags).
@@ -160,10 +160,10 @@ calls! {
     /// open_by_handle_at(mount fd, handle, flags).
     OPEN_BY_HANDLE_AT = 62, "open_by_handle_at", [304], [342], Shape::OWN, [];
     /// mmap(address, length, protection, flags, fd, offset): only shared mappings of files that are writable or can become so.
-    MMAP = 63, "mmap", [9], [192], on(kind::MAP, fd(4), args3(1, 2, 3)), ["length", "protection", "flags"];
+    MMAP = 63, "mmap", [9], [192], on(kind::MAP, fd(4), args3(1, 2, 3)).if_it(only::WRITABLE_MAP), ["length", "protection", "flags"];
 
     /// ptrace(request, pid, address, data).
-    PTRACE = 64, "ptrace", [101, 521], [26], plain(kind::PROCESS_ACCESS, args2(1, 0)), ["target_pid", "request"];
+    PTRACE = 64, "ptrace", [101, 521], [26], plain(kind::PROCESS_ACCESS, args2(1, 0)).if_it(only::TELLING), ["target_pid", "request"];
     /// process_vm_readv(pid, …).
     PROCESS_VM_READV = 65, "process_vm_readv", [310, 539], [347], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
     /// process_vm_writev(pid, …).
@@ -171,10 +171,10 @@ calls! {
     /// pidfd_open(pid, flags).
     PIDFD_OPEN = 67, "pidfd_open", [434], [434], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "flags"];
     /// pidfd_getfd(pidfd, fd, flags). Who is behind the pidfd is looked up.
-    PIDFD_GETFD = 68, "pidfd_getfd", [438], [438], plain(kind::PROCESS_ACCESS, args2(0, 1)),
+    PIDFD_GETFD = 68, "pidfd_getfd", [438], [438], plain(kind::PROCESS_ACCESS, args2(0, 1)).and(besides::PIDFD),
         ["pidfd", "target_fd", "target_pid"];
     /// prlimit64(pid, resource, new, old): only when it sets a limit of a process named by its id.
-    PRLIMIT64 = 69, "prlimit64", [302], [340], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "resource"];
+    PRLIMIT64 = 69, "prlimit64", [302], [340], plain(kind::PROCESS_ACCESS, args2(0, 1)).if_it(only::SETS_LIMIT), ["target_pid", "resource"];
 
     /// unshare(flags).
     UNSHARE = 70, "unshare", [272], [310], plain(kind::NAMESPACE, args1(0)), ["flags"];
@@ -200,9 +200,9 @@ calls! {
     /// keyctl(command, …).
     KEYCTL = 80, "keyctl", [250], [288], plain(kind::SYSTEM, args2(0, 1)), ["command", "key"];
     /// sethostname(name, length).
-    SETHOSTNAME = 81, "sethostname", [170], [74], plain(kind::SYSTEM, args1(1)).and_text(0), ["length"];
+    SETHOSTNAME = 81, "sethostname", [170], [74], plain(kind::SYSTEM, args1(1)).and_text(0).and(besides::COUNTED_TEXT), ["length"];
     /// setdomainname(name, length).
-    SETDOMAINNAME = 82, "setdomainname", [171], [121], plain(kind::SYSTEM, args1(1)).and_text(0), ["length"];
+    SETDOMAINNAME = 82, "setdomainname", [171], [121], plain(kind::SYSTEM, args1(1)).and_text(0).and(besides::COUNTED_TEXT), ["length"];
     /// settimeofday(time, zone).
     SETTIMEOFDAY = 83, "settimeofday", [164], [79], plain(kind::SYSTEM, args0()), [];
     /// stime(time): i386 only.
@@ -230,7 +230,7 @@ calls! {
     /// fsmount(fd, flags, attributes).
     FSMOUNT = 95, "fsmount", [432], [432], plain(kind::MOUNT, args2(0, 1)), ["fd", "flags"];
     /// open_tree(dirfd, path, flags): only when it clones.
-    OPEN_TREE = 96, "open_tree", [428], [428], on(kind::MOUNT, at(0), args1(2)), ["flags"];
+    OPEN_TREE = 96, "open_tree", [428], [428], on(kind::MOUNT, at(0), args1(2)).if_it(only::CLONES), ["flags"];
     /// fsopen(type, flags).
     FSOPEN = 97, "fsopen", [430], [430], plain(kind::MOUNT, args1(1)).and_text(0), ["flags"];
     /// fallocate as i386 calls it: offset and length are pairs.
@@ -238,7 +238,7 @@ calls! {
     /// umount(target): i386 only.
     UMOUNT_OLD = 99, "umount", [], [22], on(kind::MOUNT, path(0), args0()), [];
     /// mmap(arguments): i386 only; they stand in memory, in the order of [`MMAP`]'s.
-    MMAP_OLD = 100, "mmap", [], [90], on(kind::MAP, fd(4), args3(1, 2, 3)), ["length", "protection", "flags"];
+    MMAP_OLD = 100, "mmap", [], [90], on(kind::MAP, fd(4), args3(1, 2, 3)).if_it(only::WRITABLE_MAP_OLD).and(besides::IN_MEMORY), ["length", "protection", "flags"];
 
     /// bind(fd, address, length).
     BIND = 110, "bind", [49], [361], Shape::OWN, [];
@@ -264,15 +264,18 @@ calls! {
     PRCTL = 121, "prctl", [157], [172], Shape::OWN, [];
     /// sched_setscheduler(pid, policy, parameters): this and the next four only of another process. sched_setparam changes nothing
     /// without a policy of real time.
-    SCHED_SETSCHEDULER = 122, "sched_setscheduler", [144], [156], plain(kind::PROCESS_ACCESS, args2(0, 1)), ["target_pid", "policy"];
+    SCHED_SETSCHEDULER = 122, "sched_setscheduler", [144], [156], plain(kind::PROCESS_ACCESS, args2(0, 1)).if_it(only::OF_OTHER),
+        ["target_pid", "policy"];
     /// sched_setattr(pid, attributes, flags).
-    SCHED_SETATTR = 123, "sched_setattr", [314], [351], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
+    SCHED_SETATTR = 123, "sched_setattr", [314], [351], plain(kind::PROCESS_ACCESS, args1(0)).if_it(only::OF_OTHER), ["target_pid"];
     /// sched_setaffinity(pid, length, mask).
-    SCHED_SETAFFINITY = 124, "sched_setaffinity", [203], [241], plain(kind::PROCESS_ACCESS, args1(0)), ["target_pid"];
+    SCHED_SETAFFINITY = 124, "sched_setaffinity", [203], [241], plain(kind::PROCESS_ACCESS, args1(0)).if_it(only::OF_OTHER), ["target_pid"];
     /// setpriority(which, who, priority).
-    SETPRIORITY = 125, "setpriority", [141], [97], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)), ["which", "who", "priority"];
+    SETPRIORITY = 125, "setpriority", [141], [97], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)).if_it(only::PRIORITY_OF_OTHER),
+        ["which", "who", "priority"];
     /// ioprio_set(which, who, priority).
-    IOPRIO_SET = 126, "ioprio_set", [251], [289], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)), ["which", "who", "priority"];
+    IOPRIO_SET = 126, "ioprio_set", [251], [289], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)).if_it(only::IOPRIO_OF_OTHER),
+        ["which", "who", "priority"];
     /// send(fd, payload, length, flags): only through socketcall; on a netlink socket.
     SEND = 120, "send", [], [], Shape::OWN, [];
 }

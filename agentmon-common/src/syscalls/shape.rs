@@ -31,6 +31,47 @@ pub mod place {
     pub const FD: u8 = 3;
 }
 
+/// Values of [`Shape::only`]: which calls of an operation are recorded. In the table and not in the probe's code, because
+/// the verifier goes through all of the code behind a comparison of the operation once more for each operation.
+pub mod only {
+    /// All of them.
+    pub const ALL: u8 = 0;
+    /// ioctl: those that set a file's flags.
+    pub const SETS_FLAGS: u8 = 1;
+    /// mmap: shared mappings of files that are writable or can become so.
+    pub const WRITABLE_MAP: u8 = 2;
+    /// The same of i386's first mmap, whose arguments stand in memory.
+    pub const WRITABLE_MAP_OLD: u8 = 3;
+    /// open_tree: those that clone.
+    pub const CLONES: u8 = 4;
+    /// ptrace: the requests that begin to trace, or change the traced.
+    pub const TELLING: u8 = 5;
+    /// prlimit64: those that set a limit of a process named by its id.
+    pub const SETS_LIMIT: u8 = 6;
+    /// Those whose first argument is the id of another process.
+    pub const OF_OTHER: u8 = 7;
+    /// setpriority: of another process, of a group or a user.
+    pub const PRIORITY_OF_OTHER: u8 = 8;
+    /// ioprio_set: likewise.
+    pub const IOPRIO_OF_OTHER: u8 = 9;
+}
+
+/// Values of [`Shape::besides`]: what a record has that no argument says, or says otherwise. In the table as [`only`] is.
+pub mod besides {
+    /// Nothing.
+    pub const NOTHING: u8 = 0;
+    /// Instead of the first plain argument the number it points to.
+    pub const BEHIND_FIRST: u8 = 1;
+    /// Likewise of the second.
+    pub const BEHIND_SECOND: u8 = 2;
+    /// As the third plain argument the process behind the pidfd that is the first argument.
+    pub const PIDFD: u8 = 3;
+    /// The arguments stand in memory, whose address is the first; flags say how far it could be read.
+    pub const IN_MEMORY: u8 = 4;
+    /// The text has a length, which is the second argument, and needs no NUL.
+    pub const COUNTED_TEXT: u8 = 5;
+}
+
 /// How the record of a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -45,11 +86,16 @@ pub struct Shape {
     pub text: u8,
     /// Indices of the plain arguments, [`NO`] where there are fewer; see [`PAIR`].
     pub args: [u8; ARGS_MAX],
+    /// One of [`only`].
+    pub only: u8,
+    /// One of [`besides`].
+    pub besides: u8,
 }
 
 impl Shape {
     /// Of an operation with a handler of its own.
-    pub const OWN: Self = Self { kind: 0, first: NOTHING, second: NOTHING, text: NO, args: [NO; ARGS_MAX] };
+    pub const OWN: Self =
+        Self { kind: 0, first: NOTHING, second: NOTHING, text: NO, args: [NO; ARGS_MAX], only: only::ALL, besides: besides::NOTHING };
 
     /// Whether user memory must be read at entry, before another thread can change it.
     #[must_use]
@@ -74,12 +120,12 @@ pub(super) const fn fd(at: u8) -> Place {
 
 /// A call that acts on one place.
 pub(super) const fn on(kind: u16, first: Place, args: [u8; ARGS_MAX]) -> Shape {
-    Shape { kind, first, second: NOTHING, text: NO, args }
+    Shape { kind, first, second: NOTHING, text: NO, args, only: only::ALL, besides: besides::NOTHING }
 }
 
 /// A call that acts on two places.
 pub(super) const fn two(kind: u16, first: Place, second: Place, args: [u8; ARGS_MAX]) -> Shape {
-    Shape { kind, first, second, text: NO, args }
+    Shape { kind, first, second, text: NO, args, only: only::ALL, besides: besides::NOTHING }
 }
 
 /// A call with plain arguments only.
@@ -90,6 +136,14 @@ pub(super) const fn plain(kind: u16, args: [u8; ARGS_MAX]) -> Shape {
 impl Shape {
     pub(super) const fn and_text(self, text: u8) -> Self {
         Self { text, ..self }
+    }
+
+    pub(super) const fn if_it(self, only: u8) -> Self {
+        Self { only, ..self }
+    }
+
+    pub(super) const fn and(self, besides: u8) -> Self {
+        Self { besides, ..self }
     }
 }
 

@@ -447,7 +447,16 @@ impl Engine {
             Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
         }
         match self.sensor.recursion_misses() {
-            Ok(skipped) => self.tally.skipped(skipped),
+            Ok(skipped) => {
+                if self.tally.skipped(skipped) {
+                    self.look_again();
+                }
+                if self.tally.skipped_total() > 0
+                    && let Err(error) = self.sensor.attach_seconds()
+                {
+                    tracing::warn!("this kernel skips runs of the probes, and second copies of them do not help: {error}");
+                }
+            }
             Err(error) => tracing::error!("{error}"),
         }
         self.tally.screen(self.outputs.take_screen_dropped());
@@ -455,6 +464,16 @@ impl Engine {
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);
+        }
+    }
+
+    /// After skipped runs of the probes of membership: what is in an agent's cgroups is the agent's, whoever missed how it
+    /// came there.
+    fn look_again(&mut self) {
+        for entry in self.register.iter() {
+            if let Err(error) = self.sensor.watch(entry.agent.id, || list(&entry.cgroups)) {
+                tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use crate::view::Losses;
 use agentmon_common::record::kind;
 use agentmon_common::stats::probe;
 
+/// The probes by which processes and cgroups become an agent's.
+const OF_MEMBERSHIP: [usize; 3] = [probe::FORK, probe::CGROUP_ATTACH, probe::CGROUP_MKDIR];
+
 /// A count for each kind, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts(pub [u64; kind::COUNT]);
@@ -82,9 +85,11 @@ impl Tally {
         self.kernel = stats;
     }
 
-    /// It was read how many runs of the probes the kernel skipped.
-    pub fn skipped(&mut self, skipped: [u64; probe::COUNT]) {
-        self.skipped = skipped;
+    /// It was read how many runs of the probes the kernel skipped. Says whether more than before are of those by which
+    /// processes and cgroups become an agent's.
+    pub fn skipped(&mut self, skipped: [u64; probe::COUNT]) -> bool {
+        let before = std::mem::replace(&mut self.skipped, skipped);
+        OF_MEMBERSHIP.into_iter().any(|number| self.skipped[number] > before[number])
     }
 
     /// Runs of probes that the kernel skipped: each may have been an event, or none.
@@ -180,10 +185,10 @@ mod tests {
         let mut tally = Tally::default();
         let mut skipped = [0; probe::COUNT];
         (skipped[probe::SYS_EXIT], skipped[probe::FORK]) = (4, 1);
-        tally.skipped(skipped);
+        assert!(tally.skipped(skipped), "a fork may have been missed");
         assert_eq!(told(&mut tally), [("probe_skipped", None, 5)]);
         skipped[probe::SYS_EXIT] = 6;
-        tally.skipped(skipped);
+        assert!(!tally.skipped(skipped), "no further one");
         assert_eq!(told(&mut tally), [("probe_skipped", None, 2)]);
         assert_eq!(tally.losses().counts.iter().map(|loss| loss.count).sum::<u64>(), 7);
     }

@@ -9,6 +9,7 @@ use super::probe_log::{self, ToTracing};
 use super::programs::{Hook, Need, PROBES, Presence, Probe};
 use super::refusal::program_error;
 use super::ring::RecordSource;
+use super::second::Seconds;
 use super::stats::KernelStats;
 use crate::event::{AgentId, CgroupId, Kinds};
 use agentmon_common::hooks::Proof;
@@ -207,7 +208,8 @@ pub struct Sensor {
     slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     /// Links of the probes that are attached only while an agent is watched.
-    pair: Vec<(&'static str, BtfTracePointLinkId)>,
+    pub(super) pair: Vec<(&'static str, BtfTracePointLinkId)>,
+    pub(super) seconds: Seconds,
     /// Programs that this kernel refused and that the monitor can do without.
     missing: Vec<Missing>,
     /// The kernel's own path hooks, tried out.
@@ -248,6 +250,7 @@ impl Sensor {
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             ebpf,
             pair: Vec::new(),
+            seconds: Seconds::default(),
             missing: Vec::new(),
             paths: PathHooks::default(),
             always: 0,
@@ -275,7 +278,7 @@ impl Sensor {
             }
         }
         for probe in PROBES.iter().filter(|probe| probe.presence == Presence::Always) {
-            self.attach(probe)?;
+            self.attach(probe.program)?;
             self.always += 1;
         }
         Ok(())
@@ -313,8 +316,8 @@ impl Sensor {
         self.missing.push(Missing { program: probe.program, why });
     }
 
-    fn attach(&mut self, probe: &Probe) -> Result<BtfTracePointLinkId, SensorError> {
-        tracepoint(&mut self.ebpf, probe.program)?.attach().map_err(program_error("attach", probe.program))
+    pub(super) fn attach(&mut self, program: &'static str) -> Result<BtfTracePointLinkId, SensorError> {
+        tracepoint(&mut self.ebpf, program)?.attach().map_err(program_error("attach", program))
     }
 
     /// Begins to watch an agent's cgroups. `list` names them, nested ones included; it is asked twice, so that one made
@@ -388,16 +391,17 @@ impl Sensor {
             if self.missing.iter().any(|missing| missing.program == probe.program) {
                 continue;
             }
-            match self.attach(probe) {
+            match self.attach(probe.program) {
                 Ok(link) => self.pair.push((probe.program, link)),
                 Err(error) => self.excuse(probe, error)?,
             }
         }
-        Ok(())
+        self.attach_watching_seconds()
     }
 
     fn detach_pair(&mut self) {
-        for (program, link) in self.pair.drain(..) {
+        let seconds = self.take_watching_seconds();
+        for (program, link) in self.pair.drain(..).chain(seconds) {
             let detached = tracepoint(&mut self.ebpf, program)
                 .and_then(|program_ref| program_ref.detach(link).map_err(program_error("detach", program)));
             if let Err(error) = detached {
@@ -503,7 +507,7 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Map {
     ebpf.take_map(name).unwrap_or_else(|| panic!("the embedded eBPF object has no map {name}"))
 }
 
-fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, SensorError> {
+pub(super) fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, SensorError> {
     let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
     program.try_into().map_err(program_error("use", name))
 }

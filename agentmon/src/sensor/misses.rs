@@ -14,20 +14,28 @@ use std::os::fd::{AsFd, AsRawFd};
 const KEY: &str = "recursion_misses:";
 
 impl Sensor {
-    /// Skipped runs since the probes were loaded, by `agentmon_common::stats::probe`.
+    /// Skipped runs since the probes were loaded, by `agentmon_common::stats::probe`. Where a second copy is attached, its:
+    /// what both skipped is among them.
     ///
     /// # Errors
     /// When `/proc` does not tell.
     pub fn recursion_misses(&self) -> Result<[u64; probe::COUNT], SensorError> {
         let mut misses = [0; probe::COUNT];
         for probe in &PROBES {
-            let program = self.ebpf.program(probe.program).ok_or_else(|| failed(ErrorKind::NotFound.into()))?;
-            misses[probe.counter()] = of_program(program).map_err(failed)?;
+            misses[probe.counter()] = match (self.seconds.skipped_before(), probe.second) {
+                (Some(before), Some(second)) => before[probe.counter()] + self.misses_of(second)?,
+                _ => self.misses_of(probe.program)?,
+            };
         }
         for program in self.path_programs() {
             misses[probe::PATH] += of_program(program).map_err(failed)?;
         }
         Ok(misses)
+    }
+
+    fn misses_of(&self, program: &str) -> Result<u64, SensorError> {
+        let program = self.ebpf.program(program).ok_or_else(|| failed(ErrorKind::NotFound.into()))?;
+        of_program(program).map_err(failed)
     }
 }
 

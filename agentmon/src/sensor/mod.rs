@@ -14,6 +14,7 @@ mod proof;
 mod refusal;
 pub mod ring;
 pub mod run_time;
+mod second;
 pub mod stats;
 
 pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};

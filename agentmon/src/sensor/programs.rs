@@ -117,6 +117,8 @@ pub struct Probe {
     pub need: Need,
     /// What cannot be seen without it.
     pub without: &'static str,
+    /// Its second copy, for kernels that skip runs of it (`super::second`).
+    pub second: Option<&'static str>,
 }
 
 impl Probe {
@@ -142,6 +144,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::Always,
         need: Need::Must,
         without: "cgroups made below an agent's are not watched",
+        second: None,
     },
     Probe {
         program: "am_cgroup_rmdir",
@@ -149,6 +152,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::Always,
         need: Need::Must,
         without: "the table of watched cgroups keeps removed ones",
+        second: None,
     },
     Probe {
         program: "am_cgroup_attach",
@@ -156,6 +160,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::Always,
         need: Need::Must,
         without: "processes that enter or leave an agent's cgroup are missed",
+        second: None,
     },
     Probe {
         program: "am_fork",
@@ -163,6 +168,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::Always,
         need: Need::Must,
         without: "children of an agent's processes are missed",
+        second: Some("am_fork_2"),
     },
     Probe {
         program: "am_exit",
@@ -170,6 +176,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::Always,
         need: Need::Must,
         without: "ends of processes are missed, and a reused pid is taken for the agent's",
+        second: Some("am_exit_2"),
     },
     Probe {
         program: "am_exec",
@@ -177,6 +184,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::Always,
         need: Need::Must,
         without: "programs that an agent executes are missed",
+        second: Some("am_exec_2"),
     },
     Probe {
         program: "am_sys_exit",
@@ -184,6 +192,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::Must,
         without: "open, sockets, unlink and changes of identity are missed",
+        second: Some("am_sys_exit_2"),
     },
     Probe {
         program: "am_sys_enter",
@@ -191,6 +200,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::Must,
         without: "a path or address changed during its system call goes unnoticed",
+        second: None,
     },
     Probe {
         program: "am_signal",
@@ -198,6 +208,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::May(&["kernel_siginfo.si_code"]),
         without: "signals between processes are missed",
+        second: None,
     },
     Probe {
         program: "am_uring",
@@ -206,6 +217,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::May(&["io_kiocb.opcode", "io_kiocb.flags", "io_kiocb.cqe.fd", "filename.name"]),
         without: "what is asked of an io_uring is missed",
+        second: None,
     },
     Probe {
         program: "am_cgroup_freeze",
@@ -213,6 +225,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::May(&[]),
         without: "that a cgroup is frozen is missed",
+        second: None,
     },
     Probe {
         program: "am_cgroup_thaw",
@@ -220,6 +233,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::May(&[]),
         without: "that a cgroup is thawed is missed",
+        second: None,
     },
     Probe {
         program: "am_task_rename",
@@ -227,6 +241,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::WhileWatching,
         need: Need::May(&["task_struct.flags"]),
         without: "names that threads are given are missed",
+        second: None,
     },
     Probe {
         program: "am_sock_state",
@@ -240,6 +255,7 @@ pub const PROBES: [Probe; 15] = [
             "tcp_sock.bytes_received",
         ]),
         without: "how many bytes went through a connection is missed",
+        second: None,
     },
     Probe {
         program: "am_tasks",
@@ -247,6 +263,7 @@ pub const PROBES: [Probe; 15] = [
         presence: Presence::OnWatch,
         need: Need::Must,
         without: "processes that were there before watching began are missed once they leave the cgroup",
+        second: None,
     },
 ];
 

@@ -38,16 +38,14 @@ impl RunTimeCounting {
 }
 
 impl Sensor {
-    /// What the kernel has counted about each probe of this sensor.
+    /// What the kernel has counted about each loaded probe of this sensor.
     ///
     /// # Errors
     /// When the kernel does not tell.
     pub fn run_times(&self) -> Result<Vec<ProgramRunTime>, ProgramError> {
-        // Of the path hooks only those that could be loaded.
-        let is_there = |program: &Program| !matches!(program, Program::FEntry(hook) if hook.fd().is_err());
         self.ebpf
             .programs()
-            .filter(|(_, program)| is_there(program))
+            .filter(|(_, program)| program.fd().is_ok())
             .map(|(name, program)| {
                 let info = info(program)?;
                 Ok(ProgramRunTime {
