@@ -2,12 +2,16 @@
 
 use agentmon::event::{Detail, Event, PathTrust, flags};
 use agentmon::process::Resolutions;
-use agentmon::sensor::PathHookState;
+use agentmon::sensor::{PathHookState, Sensor, SensorConfig};
 use agentmon_tests::compare::match_all;
+use agentmon_tests::e2e::binary::order;
+use agentmon_tests::e2e::session::Session;
 use agentmon_tests::flat::flatten;
 use agentmon_tests::run::Run;
 use agentmon_tests::skip::skip;
 use agentmon_tests::watch::Watch;
+use serde_json::json;
+use std::time::Instant;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 
@@ -54,8 +58,8 @@ fn told(test: &str, mode: &str, least: usize) {
 }
 
 #[test]
-fn what_a_link_leads_to_is_told_and_flagged() {
-    told("what_a_link_leads_to_is_told_and_flagged", "paths-links", 7);
+fn what_a_link_leads_to_is_resolved_and_flagged() {
+    told("what_a_link_leads_to_is_resolved_and_flagged", "paths-links", 7);
 }
 
 #[test]
@@ -64,8 +68,8 @@ fn every_call_that_changes_a_path_is_told_with_what_the_kernel_resolved() {
 }
 
 #[test]
-fn a_file_below_a_bind_mount_is_known_by_device_and_inode() {
-    told("a_file_below_a_bind_mount_is_known_by_device_and_inode", "paths-bound", 1);
+fn a_file_below_a_bind_mount_is_resolved_to_device_and_inode() {
+    told("a_file_below_a_bind_mount_is_resolved_to_device_and_inode", "paths-bound", 1);
 }
 
 #[test]
@@ -79,8 +83,8 @@ fn what_a_ring_does_is_told_with_what_the_kernel_resolved() {
 }
 
 #[test]
-fn a_request_to_a_ring_says_that_it_is_told_apart() {
-    let test = "a_request_to_a_ring_says_that_it_is_told_apart";
+fn a_request_to_a_ring_that_is_resolved_apart_says_so() {
+    let test = "a_request_to_a_ring_that_is_resolved_apart_says_so";
     let Some(mut watch) = hooked(test) else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let run = watch.run(&["paths-ring", dir.path().to_str().expect("a path in UTF-8")]);
@@ -138,20 +142,69 @@ fn removals(events: &[Event], run: &Run) -> (Vec<Vec<u8>>, usize) {
 }
 
 #[test]
-fn a_removal_whose_path_changes_during_its_call_is_told_by_what_was_removed() {
-    raced("a_removal_whose_path_changes_during_its_call_is_told_by_what_was_removed", "paths-flip");
+fn a_removal_whose_path_changes_during_its_call_is_resolved() {
+    raced("a_removal_whose_path_changes_during_its_call_is_resolved", "paths-flip");
 }
 
 #[test]
-fn a_removal_whose_directory_changes_during_its_call_is_told_by_what_was_removed() {
-    raced("a_removal_whose_directory_changes_during_its_call_is_told_by_what_was_removed", "paths-flip-directory");
+fn a_removal_whose_directory_changes_during_its_call_is_resolved() {
+    raced("a_removal_whose_directory_changes_during_its_call_is_resolved", "paths-flip-directory");
 }
 
 #[test]
-fn hooks_that_are_refused_cost_nothing_else() {
+fn a_kernel_where_no_path_is_resolved_loses_nothing_else() {
+    let load = |path_hooks| {
+        let start = Instant::now();
+        let loaded = Sensor::load(SensorConfig { ring_bytes: 256 * 1024, messages: false, path_hooks });
+        drop(loaded.unwrap_or_else(|error| panic!("{error}")));
+        start.elapsed().as_millis()
+    };
+    println!("measured: loading and letting go take {} ms without the hooks, {} ms with", load(false), load(true));
     let watch = Watch::start_with_path_hooks(STIMULUS);
     assert_eq!(watch.sensor.path_hooks().len(), agentmon_common::hooks::hook::COUNT, "each is named");
     assert!(watch.sensor.missing().is_empty());
     let (attached, expected) = watch.sensor.attached();
     assert_eq!(attached, expected);
+}
+
+#[test]
+fn the_log_has_what_the_kernel_resolved_and_what_was_asked_for() {
+    if hooked("the_log_has_what_the_kernel_resolved_and_what_was_asked_for").is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = |name: &str| format!("{}/{name}", dir.path().display());
+    let ended = Session::start(&["--name", "paths"], &[STIMULUS, "paths-links", &place("")]).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let events = ended.events();
+    let through = events.one(&[("/type_uid", json!(100_104)), ("/unmapped/asked", json!("soft/a"))]);
+    assert_eq!(through["file"]["path"], place("real/a"), "{through}");
+    assert_eq!(through["unmapped"]["flags"], json!(["resolved", "path_mismatch"]), "{through}");
+    assert!(through["unmapped"].get("path_trust").is_none() && through["file"].get("uid").is_some(), "{through}");
+    let plain = events.one(&[("/type_uid", json!(100_104)), ("/unmapped/asked", json!("real/b"))]);
+    assert_eq!(plain["unmapped"]["flags"], json!(["resolved"]), "{plain}");
+    assert!(events.all(&[("/metadata/event_code", json!("security_path_unlink"))]).is_empty(), "told once");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let ring = dir.path().display().to_string();
+    let ended = Session::start(&["--name", "paths"], &[STIMULUS, "paths-ring", &ring]).end();
+    let events = ended.events();
+    let alone = events.one(&[("/metadata/event_code", json!("security_path_unlink"))]);
+    assert_eq!((&alone["file"]["path"], &alone["status_id"]), (&json!(format!("{ring}/real/a")), &json!(0)), "{alone}");
+    assert_eq!(alone["unmapped"]["by_worker"], json!(true));
+    assert!(ended.stderr.contains("deleted  2"), "once each: {}", ended.stderr);
+}
+
+#[test]
+fn the_doctor_says_of_each_hook_whether_what_it_resolved_was_reported() {
+    let said = order(&["doctor"]);
+    println!("{}", said.stdout);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{}", said.stdout);
+    let state = said.stdout.lines().find_map(|line| line.strip_prefix("resolved ")).expect("the kind").trim_start().to_owned();
+    let in_use = said.stdout.lines().filter(|line| line.starts_with("security_path_") && line.ends_with(" in use")).count();
+    let refused = said.stdout.contains("path hooks (fentry security_path_*): not available: ");
+    assert_eq!(refused, in_use == 0, "{}", said.stdout);
+    assert!(state.starts_with(if in_use > 0 { "ok" } else { "off" }), "{}", said.stdout);
+    let unlink = said.stdout.lines().find(|line| line.starts_with("unlink ")).expect("the kind");
+    assert_eq!(unlink.contains("fentry security_path_*"), in_use > 0, "{unlink}");
 }

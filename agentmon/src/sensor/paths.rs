@@ -251,5 +251,6 @@ fn one_line(error: &dyn std::error::Error) -> String {
         }
         source = error.source();
     }
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    line.split_once(". Verifier output:").map_or(line, |(before, _)| before).to_owned()
 }

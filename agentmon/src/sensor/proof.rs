@@ -109,3 +109,30 @@ fn is_of(walked: &[u8], path: &Path) -> bool {
     let mut walked = walked.split(|byte| *byte == 0);
     (0..2).all(|_| names.next().is_some_and(|name| walked.next() == Some(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Judgement, Scene, judge};
+    use agentmon_common::hooks::{PROOF_BYTES, Proof, hook};
+
+    fn walked(names: &[u8]) -> [u8; PROOF_BYTES] {
+        std::array::from_fn(|at| names.get(at).copied().unwrap_or(0))
+    }
+
+    fn scene(hook: u32) -> Scene {
+        Scene { hook, from: "/tmp/ground/1-0".into(), to: "/tmp/ground/1-0-to".into(), ino: 77 }
+    }
+
+    #[test]
+    fn a_hook_is_believed_when_inode_and_names_are_right() {
+        let right = Proof { state: 2, ino: 77, path: walked(b"1-0\0ground\0tmp\0"), second: walked(b"") };
+        assert_eq!(judge(&right, &scene(hook::UNLINK)), Judgement::Proved);
+        assert_eq!(judge(&Proof { state: 1, ..right }, &scene(hook::UNLINK)), Judgement::Silent);
+        assert_eq!(judge(&Proof { ino: 78, ..right }, &scene(hook::UNLINK)), Judgement::Wrong);
+        for path in [&b"1-1\0ground\0"[..], b"1-0\0other\0", b"1-0\0", b""] {
+            assert_eq!(judge(&Proof { path: walked(path), ..right }, &scene(hook::UNLINK)), Judgement::Wrong);
+        }
+        assert_eq!(judge(&right, &scene(hook::RENAME)), Judgement::Wrong, "where to");
+        assert_eq!(judge(&Proof { second: walked(b"1-0-to\0ground\0"), ..right }, &scene(hook::RENAME)), Judgement::Proved);
+    }
+}

@@ -90,7 +90,7 @@ pub fn others(dir: &Path) {
     done("link", ret, dir, "soft/a", "real/a", &made).bytes("to_path", bytes(below(dir, "real/b"))).print();
     let fresh = |op: &str, ret: i64, name: &str| {
         assert_eq!(ret, 0, "{op}");
-        let truth = Truth::of(op, ret).bytes("path", bytes(below(dir, &format!("real/{name}"))));
+        let truth = Truth::of(op, ret).bytes("path", bytes(below(dir, format!("real/{name}"))));
         truth.with("trust", "Resolved").with("resolved", true).with("mismatch", true).print();
     };
     fresh("mkdir", sys(libc::SYS_mkdir, &[at(&c("soft/dir")), 0o700]), "dir");
@@ -102,10 +102,10 @@ pub fn others(dir: &Path) {
 pub fn bound(dir: &Path) {
     ground(dir);
     assert_eq!(sys(libc::SYS_unshare, &[libc::CLONE_NEWNS as u64]), 0, "unshare");
-    let private = (libc::MS_REC | libc::MS_PRIVATE) as u64;
+    let private = libc::MS_REC | libc::MS_PRIVATE;
     assert_eq!(sys(libc::SYS_mount, &[0, at(&c("/")), 0, private, 0]), 0, "mount");
     std::fs::create_dir(below(dir, "bound")).expect("a directory");
-    let mounted = sys(libc::SYS_mount, &[at(&c("real")), at(&c("bound")), 0, libc::MS_BIND as u64, 0]);
+    let mounted = sys(libc::SYS_mount, &[at(&c("real")), at(&c("bound")), 0, libc::MS_BIND, 0]);
     assert_eq!(mounted, 0, "mount");
     let made = file(dir, "real/a");
     done("unlink", sys(libc::SYS_unlink, &[at(&c("bound/a"))]), dir, "bound/a", "bound/a", &made).print();
