@@ -15,7 +15,7 @@ use agentmon_common::hooks::{self, PROOF_BYTES, hook};
 use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{RECORD_MAX, ResolvedFixed, Span, flags, kind};
 use agentmon_common::stats::probe;
-use agentmon_common::syscalls::op;
+use agentmon_common::syscalls::{op, place};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::{macros::fentry, programs::FEntryContext};
 
@@ -63,7 +63,7 @@ pub fn am_path_mkdir(ctx: FEntryContext) -> i32 {
 }
 
 /// Prototype: `security_path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`. Of a file that
-/// an open creates too, and of a socket that bind makes: their calls' own records say it.
+/// an open creates too, whose own record says it, and of a socket that bind makes.
 #[fentry(function = "security_path_mknod")]
 pub fn am_path_mknod(ctx: FEntryContext) -> i32 {
     let mode: u32 = ctx.arg(2);
@@ -142,12 +142,12 @@ impl Doer {
         let worker = offset!(task_flags) != ABSENT as usize && load::<u32>(task.0, offset!(task_flags))? & PF_IO_WORKER != 0;
         let call = if worker { SystemCall::NONE } else { SystemCall::of(task)? };
         let op = syscall::operation_of(call.number, call.compat);
-        let of_call = calls::shape(op).has_path();
+        let shape = calls::shape(op);
         // A call whose own record is about an open file says what the kernel resolved itself.
-        if op != op::NONE && op != op::UNKNOWN && !of_call {
+        if shape.first.what == place::FD || matches!(op, op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT) {
             return Ok(None);
         }
-        Ok(Some(Self { agent, call, worker, of_call }))
+        Ok(Some(Self { agent, call, worker, of_call: shape.has_path() }))
     }
 }
 

@@ -64,7 +64,7 @@ fn what_a_link_leads_to_is_resolved_and_flagged() {
 
 #[test]
 fn every_call_that_changes_a_path_is_told_with_what_the_kernel_resolved() {
-    told("every_call_that_changes_a_path_is_told_with_what_the_kernel_resolved", "paths-others", 7);
+    told("every_call_that_changes_a_path_is_told_with_what_the_kernel_resolved", "paths-others", 8);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::uring::{Request, Ring};
 use std::ffi::CString;
 use std::fs::{Metadata, symlink_metadata, write};
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -95,6 +96,10 @@ pub fn others(dir: &Path) {
     };
     fresh("mkdir", sys(libc::SYS_mkdir, &[at(&c("soft/dir")), 0o700]), "dir");
     fresh("mknod", sys(libc::SYS_mknod, &[at(&c("soft/fifo")), (libc::S_IFIFO | 0o600).into()]), "fifo");
+    // No call that is told by its path.
+    let _socket = UnixListener::bind(below(dir, "soft/socket")).expect("a socket");
+    let made = Truth::of("security_path_mknod", 0).with("kind", "resolved").bytes("path", bytes(below(dir, "real/socket")));
+    made.with("submitted", true).with("by_worker", false).print();
     fresh("symlink", sys(libc::SYS_symlink, &[at(&c("x")), at(&c("soft/to"))]), "to");
 }
 
