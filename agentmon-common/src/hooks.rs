@@ -4,6 +4,7 @@
 //! Read by the probes, the loader and the decoder. Not for: what a system call was given (`crate::syscalls`).
 
 use crate::record::kind;
+use crate::uring::opcode;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Numbers of the hooks; never reused.
@@ -61,6 +62,17 @@ pub const KIND_BITS: [u64; hook::COUNT] = {
         bits[i] = 1 << HOOKS[i].kind;
         i += 1;
     }
+    bits
+};
+
+/// Of each operation of an io_uring that the hooks tell of ([`crate::uring::opcode`]) the kind, as a bit.
+pub const URING_KIND_BITS: [u64; 64] = {
+    let mut bits = [0; 64];
+    bits[opcode::UNLINKAT as usize] = 1 << kind::UNLINK;
+    bits[opcode::RENAMEAT as usize] = 1 << kind::RENAME;
+    bits[opcode::LINKAT as usize] = 1 << kind::LINK;
+    bits[opcode::SYMLINKAT as usize] = 1 << kind::SYMLINK;
+    bits[opcode::MKDIRAT as usize] = 1 << kind::MKDIR;
     bits
 };
 
