@@ -348,7 +348,7 @@ impl Event {
 /// From boot time to the time of day: what to add to [`Event::timestamp_ns`] for nanoseconds since the epoch.
 ///
 /// Taken once by whoever starts the pipeline, so that stages need no clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WallClock {
     /// Nanoseconds since the epoch at boot.
     pub boot_ns: u64,

@@ -76,6 +76,8 @@ families! {
     RULES_LOADED = Gauge, "agentmon_rules_loaded", [], "Rules in force.";
     RULES_SKIPPED = Gauge, "agentmon_rules_skipped", [], "Rule files of which something was left out because of a mistake.";
     RULES_INFO = Gauge, "agentmon_rules_info", ["digest"], "Digest of the rules in force; always 1.";
+    RULES_STATE = Gauge, "agentmon_rules_state_bytes", [], "What correlations remember, reckoned from its length.";
+    RULES_FORGOTTEN = Counter, "agentmon_rules_groups_forgotten_total", [], "Groups of correlations forgotten for want of room.";
     RELOAD_SUCCESSFUL = Gauge, "agentmon_config_last_reload_successful", [], "Whether the last load of configuration and rules worked.";
     RELOAD_TIME = Gauge, "agentmon_config_last_reload_success_timestamp_seconds", [], "When configuration and rules were last loaded with success.";
     PROCESSES = Gauge, "agentmon_process_table_entries", [], "Processes in the process table.";

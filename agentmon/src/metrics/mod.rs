@@ -84,6 +84,10 @@ pub struct Metrics {
     pub processes: IntGauge,
     /// `process_table_evictions_total`
     pub processes_evicted: IntCounter,
+    /// `rules_state_bytes`
+    pub rules_state: IntGauge,
+    /// `rules_groups_forgotten_total`
+    pub rules_forgotten: IntCounter,
     reload_successful: IntGauge,
     reload_time: IntGauge,
 }
@@ -139,6 +143,8 @@ impl Metrics {
             rules_skipped: maker.gauge(&families::RULES_SKIPPED)?,
             processes: maker.gauge(&families::PROCESSES)?,
             processes_evicted: maker.counter(&families::PROCESSES_EVICTED)?,
+            rules_state: maker.gauge(&families::RULES_STATE)?,
+            rules_forgotten: maker.counter(&families::RULES_FORGOTTEN)?,
             reload_successful: maker.gauge(&families::RELOAD_SUCCESSFUL)?,
             reload_time: maker.gauge(&families::RELOAD_TIME)?,
             engine_queue: queue("engine"),

@@ -88,7 +88,8 @@ impl Engine {
     /// Puts the stages together.
     pub fn new(settings: Settings, sensor: Sensor, mailbox: Mailbox, messages: Receiver<Message>) -> anyhow::Result<Self> {
         let host = Host::read().context("cannot read the machine's name and boot id")?;
-        let outputs = Outputs::open(settings.log, settings.screen, settings.summary, settings.mode, &host, wall_clock())?;
+        let clock = wall_clock();
+        let outputs = Outputs::open(settings.log, settings.screen, settings.summary, settings.mode, &host, clock)?;
         let verdicts = Verdicts::new(settings.mode, mailbox, sensor.members())?;
         let recorder = Recorder::new(settings.metrics, settings.health, &settings.rules);
         let mount = Mount::find()?;
@@ -101,7 +102,7 @@ impl Engine {
             resolutions: Resolutions::default(),
             joined: Vec::new(),
             table: ProcessTable::new(),
-            rules: rules::Engine::new(settings.rules),
+            rules: rules::Engine::new(settings.rules).with_clock(clock),
             verdicts,
             outputs,
             recorder,
@@ -396,7 +397,7 @@ impl Engine {
         let error = match rules {
             Ok(rules) => {
                 self.recorder.rules(&rules);
-                self.rules = rules::Engine::new(rules);
+                self.rules = self.rules.succeeded_by(rules);
                 None
             }
             Err(error) => {
@@ -420,6 +421,7 @@ impl Engine {
         self.account();
         self.see_states();
         self.recorder.tick(frames, &self.register, &self.table);
+        self.recorder.correlations(self.rules.state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
         }

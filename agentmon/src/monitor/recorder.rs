@@ -11,7 +11,7 @@ use crate::metrics::serve::Health;
 use crate::metrics::{Metrics, Stage, Trigger, set_total};
 use crate::process::ProcessTable;
 use crate::response::{BreakerReport, Command};
-use crate::rules::{Rule, RuleSet};
+use crate::rules::{Rule, RuleSet, StateSize};
 use crate::sensor::frames::Frames;
 use crate::sensor::ring::BACKLOG_RECORDS;
 use agentmon_common::rings;
@@ -90,6 +90,12 @@ impl Recorder {
         self.metrics.set_agents(register.counts());
         self.metrics.processes.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
         set_total(&self.metrics.processes_evicted, table.evicted());
+    }
+
+    /// What correlations remember.
+    pub fn correlations(&self, size: StateSize) {
+        self.metrics.rules_state.set(i64::try_from(size.bytes).unwrap_or(i64::MAX));
+        set_total(&self.metrics.rules_forgotten, size.forgotten);
     }
 
     /// What the canary found, by kind. A kind that cannot be done on this host has no value.

@@ -73,24 +73,35 @@ impl RuleSet {
     #[must_use]
     pub fn blinded(&self, off: Kinds) -> Blinded {
         let mut blinded = Blinded { by_ring: !off.contains(Kind::IoUring), ..Blinded::default() };
-        let mut counted: Vec<(Option<Sight>, Option<Sight>)> = vec![(None, None); self.correlations().len()];
+        let mut counted: Vec<Sights> = vec![(None, None); self.correlations().len()];
         for (number, rule) in (0..).map_while(|number| Some((number, self.rule(number)?))) {
             let Some(category) = rule.category else { continue };
             let sight = category.sight(off);
             blinded.add(rule, sight, sight);
-            for index in self.counted_by(number) {
-                if let Some((least, most)) = counted.get_mut(*index) {
-                    *least = Some(least.map_or(sight, |least| least.min(sight)));
-                    *most = (*most).max(Some(sight));
-                }
-            }
+            self.needs(number, sight, sight, &mut counted);
         }
-        for (correlation, sights) in self.correlations().iter().zip(counted) {
-            if let (Some(rule), (Some(least), Some(most))) = (self.rule(correlation.rule), sights) {
+        // Each stands after those it counts.
+        for (index, correlation) in self.correlations().iter().enumerate() {
+            if let (Some(rule), (Some(least), Some(most))) = (self.rule(correlation.rule), counted[index]) {
                 blinded.add(rule, least, most);
+                self.needs(correlation.rule, least, most, &mut counted);
             }
         }
         blinded
+    }
+}
+
+type Sights = (Option<Sight>, Option<Sight>);
+
+impl RuleSet {
+    /// What the correlations that count a rule see of it.
+    fn needs(&self, number: u32, least: Sight, most: Sight, counted: &mut [Sights]) {
+        for (index, _) in self.counted_by(number) {
+            if let Some((least_of_all, most_of_all)) = counted.get_mut(*index) {
+                *least_of_all = Some(least_of_all.map_or(least, |other| other.min(least)));
+                *most_of_all = (*most_of_all).max(Some(most));
+            }
+        }
     }
 }
 

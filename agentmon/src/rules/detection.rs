@@ -7,8 +7,11 @@ use super::diagnostic::{Position, Problem};
 use super::expression::Expression;
 use super::field::Field;
 use super::matcher::Atom;
-use super::pattern::{Network, Order, Place, Test};
-use super::sigma::{self, Condition, Count, Modifier};
+use super::modifiers::{How, Target};
+use super::pattern::Test;
+use super::placeholder::Placeholders;
+use super::satisfiable::satisfiable;
+use super::sigma::{self, Condition, Count};
 use super::yaml::{Key, Node, Value};
 
 /// Most tests that a rule's condition may expand to: a detection counts each time it is named.
@@ -16,9 +19,33 @@ const TESTS_MAX: usize = 10_000;
 
 type Compiled = Expression<Atom>;
 
-/// Compiles it. `None` when the problems say why not: all of them, a part that is wrong does not hide the others. Without a
-/// category, which is a mistake of its own, a field may be one of any.
-pub(super) fn compile(detection: &Node, category: Option<Category>, problems: &mut Vec<Problem>) -> Option<Compiled> {
+/// What a detection is compiled for.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    /// Without one, which is a mistake of its own, a field may be one of any.
+    pub category: Option<Category>,
+    pub placeholders: &'a Placeholders,
+    /// A key beside the detections that is none: `rules` of a filter.
+    pub besides: Option<&'a str>,
+}
+
+impl Context<'_> {
+    /// The fields in which keywords are looked for: all but the time, which is no word of the event.
+    fn keyword_fields(&self) -> Vec<Field> {
+        let Some(category) = self.category else { return vec![Field::Image] };
+        Field::ALL.iter().copied().filter(|field| field.is_in(category) && *field != Field::EventTime).collect()
+    }
+}
+
+/// A detection and its condition, compiled.
+pub(super) struct Detection {
+    pub expression: Compiled,
+    /// Whether the condition is made of what must not hold, and only of that: `not selection`.
+    pub negative: Option<bool>,
+}
+
+/// Compiles it. `None` when the problems say why not: all of them, a part that is wrong does not hide the others.
+pub(super) fn compile(detection: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Detection> {
     if !matches!(detection.value, Value::Map(_)) {
         problems.push(Problem::error(detection.at, format!("`detection` must be a mapping, not {}", detection.noun())));
         return None;
@@ -33,8 +60,9 @@ pub(super) fn compile(detection: &Node, category: Option<Category>, problems: &m
                 problems.push(Problem::error(key.at, "`timeframe` belongs to old Sigma versions; write a `correlation:` document"));
                 sound = false;
             }
+            name if context.besides == Some(name) => {}
             _ => {
-                let expression = selection(node, category, problems);
+                let expression = selection(node, context, problems);
                 sound &= expression.is_some();
                 // Its name is one all the same, so that the condition can be checked.
                 named.push(Named::new(key, expression.unwrap_or(Expression::Any(Vec::new()))));
@@ -58,9 +86,27 @@ pub(super) fn compile(detection: &Node, category: Option<Category>, problems: &m
     if !sound {
         return None;
     }
-    match any.len() {
-        1 => any.pop(),
-        _ => Some(Expression::Any(any)),
+    let negative = match &any[..] {
+        [(_, negative)] => *negative,
+        _ => None,
+    };
+    let expression = if any.len() == 1 { any.pop()?.0 } else { Expression::Any(any.into_iter().map(|(built, _)| built).collect()) };
+    if !satisfiable(&expression) {
+        problems.push(Problem::error(condition.at, "the condition can never hold: what it asks for excludes itself"));
+        return None;
+    }
+    Some(Detection { expression, negative })
+}
+
+/// Whether a condition only says what must not hold (`not a and not b`: yes), only what must (no), or both (neither).
+fn negative(condition: &Condition) -> Option<bool> {
+    match condition {
+        Condition::Not(_) => Some(true),
+        Condition::Name(_) | Condition::Of(..) => Some(false),
+        Condition::And(parts) | Condition::Or(parts) => {
+            let first = negative(parts.first()?)?;
+            parts.iter().all(|part| negative(part) == Some(first)).then_some(first)
+        }
     }
 }
 
@@ -90,7 +136,7 @@ impl<'a> Named<'a> {
 }
 
 /// Puts the named detections into a condition.
-fn resolve(node: &Node, named: &mut [Named<'_>], budget: &mut usize, problems: &mut Vec<Problem>) -> Option<Compiled> {
+fn resolve(node: &Node, named: &mut [Named<'_>], budget: &mut usize, problems: &mut Vec<Problem>) -> Option<(Compiled, Option<bool>)> {
     let Some(text) = node.text() else {
         problems.push(Problem::error(node.at, format!("`condition` must be a text, not {}", node.noun())));
         return None;
@@ -112,7 +158,7 @@ fn resolve(node: &Node, named: &mut [Named<'_>], budget: &mut usize, problems: &
                 at(u32::try_from(offset).unwrap_or(0))
             };
             let built = build(&condition, named, budget, &place, problems);
-            (problems.len() == before).then_some(built)
+            (problems.len() == before).then(|| (built, negative(&condition)))
         }
     }
 }
@@ -173,22 +219,21 @@ fn build(
     }
 }
 
-/// One named detection: a mapping (all hold) or a list of mappings (one holds).
-fn selection(node: &Node, category: Option<Category>, problems: &mut Vec<Problem>) -> Option<Compiled> {
+/// One named detection: a mapping (all hold), a list (one holds), or a keyword.
+fn selection(node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     match &node.value {
         Value::Map(entries) if !entries.is_empty() => {
             // Every entry is compiled even after a bad one, so that all problems are told at once.
-            let parts: Vec<_> = entries.iter().map(|(key, value)| item(key, value, category, problems)).collect();
+            let parts: Vec<_> = entries.iter().map(|(key, value)| item(key, value, context, problems)).collect();
             parts.into_iter().collect::<Option<Vec<_>>>().map(Expression::All)
         }
         Value::List(nodes) if !nodes.is_empty() => {
-            let parts: Vec<_> = nodes.iter().map(|node| selection(node, category, problems)).collect();
+            let parts: Vec<_> = nodes.iter().map(|node| selection(node, context, problems)).collect();
             parts.into_iter().collect::<Option<Vec<_>>>().map(Expression::Any)
         }
         Value::Scalar(scalar) if !scalar.is_null() => {
-            let message = "keywords without a field are not supported: an operation has fields, not a line of text";
-            problems.push(Problem::error(node.at, message).hint("for example: CommandLine|contains: …"));
-            None
+            let target = Target { fields: &context.keyword_fields(), keyword: true };
+            How::default().test(target, node, context.placeholders, problems).map_err(|problem| problems.push(problem)).ok()
         }
         _ => {
             problems.push(Problem::error(node.at, "an empty detection matches nothing"));
@@ -197,13 +242,18 @@ fn selection(node: &Node, category: Option<Category>, problems: &mut Vec<Problem
     }
 }
 
-/// `Field|modifier: value` or a list of values.
-fn item(key: &Key, node: &Node, category: Option<Category>, problems: &mut Vec<Problem>) -> Option<Compiled> {
+/// `Field|modifier: value` or a list of values; without a field, keywords.
+fn item(key: &Key, node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     let mut names = key.text.split('|');
     let name = names.next().unwrap_or_default();
-    let field = match category {
-        Some(category) => known_field(name, key.at, category),
-        None => any_field(name, key.at, Field::ALL.iter().copied()),
+    let keyword = name.is_empty() && key.text.starts_with('|');
+    let field = if keyword {
+        Ok(Field::Image)
+    } else {
+        match context.category {
+            Some(category) => known_field(name, key.at, category),
+            None => any_field(name, key.at, Field::ALL.iter().copied()),
+        }
     };
     let field = field.map_err(|problem| problems.push(problem)).ok();
     let how = How::parse(names, key, problems);
@@ -214,11 +264,44 @@ fn item(key: &Key, node: &Node, category: Option<Category>, problems: &mut Vec<P
     }
     // Of an unknown field the values are checked as any field's would be.
     let (how, tested) = (how?, field.unwrap_or(Field::Image));
-    let tests: Vec<_> = values.iter().map(|value| how.test(tested, value).map_err(|problem| problems.push(problem)).ok()).collect();
+    let misfit = match field {
+        Some(_) if keyword => (!how.fits_keywords()).then(|| "keywords are texts: this comparison needs a field".to_owned()),
+        Some(field) => how.misfit(field),
+        None => None,
+    };
+    if let Some(message) = misfit {
+        problems.push(Problem::error(key.at, message));
+        return None;
+    }
+    let keywords;
+    let target = if keyword {
+        keywords = context.keyword_fields();
+        Target { fields: &keywords, keyword }
+    } else {
+        Target { fields: &[tested], keyword }
+    };
+    let tests: Vec<_> = values
+        .iter()
+        .map(|value| {
+            if how.refers()
+                && let (Some(category), Some(text)) = (context.category, value.text())
+            {
+                known_field(text, value.at, category).map_err(|problem| problems.push(problem)).ok()?;
+            }
+            how.test(target, value, context.placeholders, problems).map_err(|problem| problems.push(problem)).ok()
+        })
+        .collect();
     let (tests, field) = tests.into_iter().collect::<Option<Vec<_>>>().zip(field)?;
     let together = if how.all { Expression::All(tests) } else { Expression::Any(tests) };
-    let present = Expression::Atom(Atom { field, test: Test::Present });
-    Some(if how.negated { Expression::All(vec![present, Expression::Not(Box::new(together))]) } else { together })
+    Some(match (how.negated, keyword) {
+        (false, _) => together,
+        (true, true) => Expression::Not(Box::new(together)),
+        // An absent field is not different from anything.
+        (true, false) => {
+            let present = Expression::Atom(Atom { field, test: Test::Present });
+            Expression::All(vec![present, Expression::Not(Box::new(together))])
+        }
+    })
 }
 
 /// The field of this name, if events of the category carry it.
@@ -238,113 +321,4 @@ fn any_field(name: &str, at: Position, candidates: impl Iterator<Item = Field>) 
         return Err(Problem::error(at, "a field name is missing before `|`"));
     }
     Field::from_name(name).ok_or_else(|| Problem::error(at, format!("unknown field `{name}`")).suggest(name, candidates.map(Field::name)))
-}
-
-/// What the modifiers say about how values are compared.
-#[derive(Default)]
-struct How {
-    kind: Option<Modifier>,
-    all: bool,
-    cased: bool,
-    windash: bool,
-    negated: bool,
-    ignore_case: bool,
-    multi_line: bool,
-    dot_all: bool,
-}
-
-impl How {
-    fn parse<'a>(names: impl Iterator<Item = &'a str>, key: &Key, problems: &mut Vec<Problem>) -> Option<Self> {
-        let before = problems.len();
-        let mut how = Self::default();
-        let mut at = key.at.right(u32::try_from(key.text.split('|').next().unwrap_or_default().chars().count()).unwrap_or(0));
-        for name in names {
-            at = at.right(1);
-            match sigma::modifier(name) {
-                Err(true) => problems.push(Problem::error(at, format!("the modifier `{name}` is not supported"))),
-                Err(false) => problems.push(Problem::error(at, format!("unknown modifier `{name}`")).suggest(name, sigma::MODIFIERS)),
-                Ok(Modifier::All) => how.all = true,
-                Ok(Modifier::Cased) => how.cased = true,
-                Ok(Modifier::Windash) => how.windash = true,
-                Ok(Modifier::Neq) => how.negated = true,
-                Ok(Modifier::ReIgnoreCase) => how.ignore_case = true,
-                Ok(Modifier::ReMultiline) => how.multi_line = true,
-                Ok(Modifier::ReDotAll) => how.dot_all = true,
-                Ok(kind) if how.kind.is_none() => how.kind = Some(kind),
-                Ok(_) => problems.push(Problem::error(at, format!("`{name}` cannot follow another comparison"))),
-            }
-            at = at.right(u32::try_from(name.chars().count()).unwrap_or(0));
-        }
-        if (how.ignore_case || how.multi_line || how.dot_all) && how.kind != Some(Modifier::Re) {
-            problems.push(Problem::error(key.at, "`i`, `m` and `s` are flags of `re`"));
-        }
-        (problems.len() == before).then_some(how)
-    }
-
-    fn test(&self, field: Field, node: &Node) -> Result<Compiled, Problem> {
-        let atom = |test| Expression::Atom(Atom { field, test });
-        let Some(text) = node.text() else {
-            return match (&node.value, self.kind) {
-                (Value::Scalar(_), None) => Ok(Expression::Not(Box::new(atom(Test::Present)))),
-                _ => Err(Problem::error(node.at, format!("a value must be a single value, not {}", node.noun()))),
-            };
-        };
-        let fail = |message: String| Problem::error(node.at, message);
-        let place = match self.kind {
-            None => Place::Whole,
-            Some(Modifier::Contains) => Place::Anywhere,
-            Some(Modifier::StartsWith) => Place::Start,
-            Some(Modifier::EndsWith) => Place::End,
-            Some(Modifier::Re) => {
-                return Test::regex(text, self.ignore_case, self.multi_line, self.dot_all).map(atom).map_err(fail);
-            }
-            Some(Modifier::Cidr) => {
-                let network = Network::parse(text).ok_or_else(|| fail(format!("`{text}` is not a network such as 10.0.0.0/8")))?;
-                return Ok(atom(Test::Network(network)));
-            }
-            Some(Modifier::Exists) => {
-                return match text {
-                    "true" => Ok(atom(Test::Present)),
-                    "false" => Ok(Expression::Not(Box::new(atom(Test::Present)))),
-                    _ => Err(fail(format!("`exists` is `true` or `false`, not `{text}`"))),
-                };
-            }
-            Some(modifier) => {
-                let number = text.parse().map_err(|_| fail(format!("`{text}` is not a whole number")))?;
-                return Ok(atom(Test::Number(order(modifier), number)));
-            }
-        };
-        let texts = if self.windash { dashes(text) } else { vec![text.to_owned()] };
-        let mut tests: Vec<Compiled> = texts.iter().map(|text| atom(Test::text(sigma::pieces(text), place, self.cased))).collect();
-        match (tests.len(), tests.pop()) {
-            (1, Some(only)) => Ok(only),
-            (_, last) => Ok(Expression::Any(tests.into_iter().chain(last).collect())),
-        }
-    }
-}
-
-fn order(modifier: Modifier) -> Order {
-    match modifier {
-        Modifier::Lt => Order::Less,
-        Modifier::Lte => Order::LessOrEqual,
-        Modifier::Gt => Order::More,
-        _ => Order::MoreOrEqual,
-    }
-}
-
-/// The text with every dash that begins an option written in each of the ways some programs accept.
-fn dashes(text: &str) -> Vec<String> {
-    ['-', '/', '–', '—', '―']
-        .into_iter()
-        .map(|dash| {
-            let mut before = ' ';
-            text.chars()
-                .map(|character| {
-                    let option = matches!(character, '-' | '/') && before.is_whitespace();
-                    before = character;
-                    if option { dash } else { character }
-                })
-                .collect()
-        })
-        .collect()
 }

@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+/// How the message of a rule that is not for this monitor begins.
+pub(super) const SKIPPED: &str = "skipped: ";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -64,6 +67,12 @@ impl Diagnostic {
     #[must_use]
     pub const fn is_error(&self) -> bool {
         matches!(self.severity, Severity::Error)
+    }
+
+    /// Whether the rule was left out because it is not for this monitor: for another product, or for lines of a log.
+    #[must_use]
+    pub fn is_skipped(&self) -> bool {
+        self.message.starts_with(SKIPPED)
     }
 }
 

@@ -7,7 +7,7 @@ use super::yaml::{Key, Node, Value};
 use super::{Action, Level};
 
 /// Keys that Sigma defines at the top of a document, and ours.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "title",
     "sigma-version",
     "id",
@@ -25,6 +25,7 @@ const KEYS: [&str; 25] = [
     "detection",
     "correlation",
     "filter",
+    "placeholders",
     "generate",
     "fields",
     "falsepositives",
@@ -34,7 +35,7 @@ const KEYS: [&str; 25] = [
     "custom_attributes",
     "agentmon",
 ];
-const BLOCK_KEYS: [&str; 4] = ["class", "action", "runbook", "outcome"];
+const BLOCK_KEYS: [&str; 5] = ["class", "action", "runbook", "outcome", "suppress"];
 
 /// Which outcomes of an operation a rule is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,15 +64,15 @@ pub(super) struct Meta {
     pub runbook: Option<String>,
     /// None: not said.
     pub outcomes: Option<Outcomes>,
+    /// How long a correlation is silent for a group after it was told. None: not said.
+    pub suppress_ns: Option<u64>,
     pub line: u32,
 }
 
 /// Reads them. `None` when an error among the problems forbids the rule.
 pub(super) fn meta(document: &Node, problems: &mut Vec<Problem>) -> Option<Meta> {
     let before = problems.len();
-    for (key, _) in document.entries() {
-        unknown_key(key, problems);
-    }
+    unknown_keys(document, problems);
     let id = id(document, problems);
     let title = required(document, "title", problems);
     let level = word(document, "level", &Level::NAMES, problems).and_then(|name| Level::from_name(&name));
@@ -89,12 +90,18 @@ pub(super) fn meta(document: &Node, problems: &mut Vec<Problem>) -> Option<Meta>
         action: if level >= Level::High { Action::Alert } else { Action::Log },
         runbook: None,
         outcomes: None,
+        suppress_ns: None,
         line: document.at.line,
     };
     if let Some(block) = document.get("agentmon") {
         self::block(document, block, &mut meta, problems);
     }
     problems[before..].iter().all(|problem| problem.severity < Severity::Error).then_some(meta)
+}
+
+/// Says which keys at the top of a document are nearly known ones.
+pub(super) fn unknown_keys(document: &Node, problems: &mut Vec<Problem>) {
+    document.entries().iter().for_each(|(key, _)| unknown_key(key, problems));
 }
 
 /// Sigma allows keys of one's own; one that is nearly a known key is a typo, and would be ignored silently.
@@ -156,6 +163,16 @@ fn block(document: &Node, block: &Node, meta: &mut Meta, problems: &mut Vec<Prob
         _ => Outcomes::Success,
     });
     let of_correlation = document.get("correlation").is_some();
+    if let Some(node) = block.get("suppress") {
+        meta.suppress_ns = node.text().and_then(super::correlation::duration_ns);
+        if !of_correlation {
+            problems.push(Problem::error(node.at, "`suppress` is for correlations: a rule of single events is told each time"));
+        } else if meta.suppress_ns.is_none() {
+            problems.push(
+                Problem::error(node.at, "not a timespan").hint("a number and ms, s, m, h or d; seven days at most; 0s: told each time"),
+            );
+        }
+    }
     if let (Some(node), Some(outcomes)) = (block.get("outcome"), meta.outcomes) {
         match outcomes {
             Outcomes::Submitted if !of_correlation => {

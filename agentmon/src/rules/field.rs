@@ -139,6 +139,8 @@ fields! {
     Comm in EVERY;
     /// Kind of the event, as in the log: `exec`, `open`, `cgroup_leave`.
     EventKind in EVERY;
+    /// When it happened, in UTC: `2026-11-21T18:02:53Z`.
+    EventTime in EVERY;
     /// The path given to execve: the name a program was called by, where `Image` is the file behind all symbolic links.
     Filename in EXEC;
     /// The script, when `Image` is its interpreter.
@@ -274,5 +276,41 @@ impl Field {
     #[must_use]
     pub fn is_in(self, category: Category) -> bool {
         self.categories().contains(&category)
+    }
+
+    /// Whether its values are whole numbers, written with decimal digits; of a user or protocol, where it has no name.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::User
+                | Self::ParentUser
+                | Self::Uid
+                | Self::ProcessId
+                | Self::ParentProcessId
+                | Self::Argc
+                | Self::NewOwner
+                | Self::NewGroup
+                | Self::TargetProcessId
+                | Self::DestinationPort
+                | Self::SourcePort
+                | Self::BindPort
+                | Self::Protocol
+                | Self::NewUid
+                | Self::NewEuid
+                | Self::OldEuid
+                | Self::NewGid
+                | Self::NewEgid
+                | Self::Mode
+                | Self::SyscallNumber
+                | Self::BytesOut
+                | Self::BytesIn
+        )
+    }
+
+    /// Whether its values are addresses.
+    #[must_use]
+    pub const fn is_address(self) -> bool {
+        matches!(self, Self::DestinationIp | Self::SourceIp | Self::BindIp)
     }
 }

@@ -29,19 +29,30 @@ impl Files {
     }
 }
 
-/// Reads every `*.yml` and `*.yaml` directly in a directory. Names that begin with a dot are left out, as editors and
-/// ConfigMaps use them for files that are not meant.
+/// Deepest directory below the one that is named.
+const DEPTH_MAX: usize = 8;
+
+/// Reads every `*.yml` and `*.yaml` in a directory and those below it. Names that begin with a dot are left out, as editors
+/// and ConfigMaps use them for files that are not meant; links to directories are not followed.
 ///
 /// # Errors
-/// When the directory itself cannot be read. A file that cannot is a diagnostic.
+/// When a directory cannot be read. A file that cannot is a diagnostic.
 pub fn read_dir(dir: &Path) -> io::Result<Files> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let is_yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-        if is_yaml && !hidden {
-            paths.push(path);
+    let mut dirs = vec![(dir.to_owned(), 0)];
+    while let Some((dir, depth)) = dirs.pop() {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let path = entry.path();
+            let is_yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            if entry.file_type()?.is_dir() && depth < DEPTH_MAX {
+                dirs.push((path, depth + 1));
+            } else if is_yaml {
+                paths.push(path);
+            }
         }
     }
     paths.sort();

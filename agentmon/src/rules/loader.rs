@@ -2,14 +2,21 @@
 //!
 //! Pure: text in, rules out. A broken document costs itself only. Not for: reading files (`super::load`).
 
-use super::category::{self, Category};
-use super::correlation::{self, Correlation};
+use super::category::Category;
+use super::correlation;
+use super::detection::{self, Context};
 use super::diagnostic::{Diagnostic, Position, Problem};
 use super::document::{self, Meta, Outcomes};
 use super::expression::Expression;
-use super::matcher::{Atom, Matcher};
+use super::filter::{self, Filter};
+use super::logsource::logsource;
+use super::matcher::{Atom, Entry, Matcher};
+use super::placeholder::Placeholders;
+use super::resolve::{Resolved, Rules};
+use super::rule_set::{Compiled, RuleSet};
+use super::satisfiable::satisfiable;
 use super::yaml::{self, Node, Value};
-use super::{Rule, Severity, detection};
+use super::{Rule, Severity};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -41,85 +48,24 @@ impl Loaded {
     }
 }
 
-/// Rules, compiled. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct RuleSet(Arc<Compiled>, usize);
-
-#[derive(Debug)]
-struct Compiled {
-    /// Those that work.
-    rules: Vec<Arc<Rule>>,
-    /// By number; a correlation whose rules are missing has one too.
-    numbered: Vec<Arc<Rule>>,
-    /// By category; then of failures, of successes.
-    matchers: HashMap<Category, [Option<Matcher>; 2]>,
-    correlations: Vec<Correlation>,
-    /// By rule: the correlations that count it.
-    counted_by: Vec<Vec<usize>>,
-    digest: String,
-}
-
-impl RuleSet {
-    /// SHA-256 over the names and texts of all sources, in hexadecimal: what exactly is loaded.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        self.0.digest.clone()
-    }
-
-    /// Every rule, in the order of the sources; those that only feed a correlation included.
-    #[must_use]
-    pub fn rules(&self) -> &[Arc<Rule>] {
-        &self.0.rules
-    }
-
-    /// Number of rules.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.rules.len()
-    }
-
-    /// Files of which something was left out because of a mistake.
-    #[must_use]
-    pub const fn skipped(&self) -> usize {
-        self.1
-    }
-
-    /// The same rules, and that of so many files something was left out.
-    pub(super) fn with_skipped(self, files: usize) -> Self {
-        Self(self.0, files)
-    }
-
-    /// Whether there is no rule.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.rules.is_empty()
-    }
-
-    pub(super) fn rule(&self, number: u32) -> Option<&Arc<Rule>> {
-        self.0.numbered.get(number as usize)
-    }
-
-    pub(super) fn matcher(&self, category: Category, success: bool) -> Option<&Matcher> {
-        self.0.matchers.get(&category)?[usize::from(success)].as_ref()
-    }
-
-    pub(super) fn correlations(&self) -> &[Correlation] {
-        &self.0.correlations
-    }
-
-    pub(super) fn counted_by(&self, rule: u32) -> &[usize] {
-        self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
-    }
-}
-
 /// Loads every rule of every source. Rules of different sources may refer to each other.
 #[must_use]
 pub fn load(sources: &[Source<'_>]) -> Loaded {
     let mut loader = Loader::default();
+    let mut documents = Vec::new();
     for source in sources {
-        for document in yaml::parse(source.text) {
-            loader.document(source.name, document);
+        documents.extend(yaml::parse(source.text).into_iter().map(|document| (source.name, document)));
+    }
+    // Rules may stand before the placeholders that they name.
+    for (_, document) in &mut documents {
+        if let Some(root) = &document.root
+            && root.get("placeholders").is_some()
+        {
+            loader.placeholders.add(root, &mut document.problems);
         }
+    }
+    for (name, document) in documents {
+        loader.document(name, document);
     }
     loader.finish(digest(sources))
 }
@@ -144,6 +90,9 @@ struct Loader {
     rules: Vec<Rule>,
     detections: Vec<(u32, Category, Outcomes, Expression<Atom>)>,
     correlations: Vec<(u32, correlation::Parsed)>,
+    /// With their files.
+    filters: Vec<(String, Filter)>,
+    placeholders: Placeholders,
     /// Ids and names, to rules.
     names: HashMap<String, u32>,
     /// What is no rule because of a mistake, to be checked for others once all rules are known.
@@ -177,9 +126,12 @@ impl Loader {
             problems.push(Problem::error(document.at, format!("a rule is a mapping, not {}", document.noun())));
         } else if document.get("correlation").is_some() {
             self.correlation(file, document, problems);
-        } else if let Some(key) = ["filter", "action"].into_iter().find(|key| document.get(key).is_some()) {
-            problems.push(Problem::error(document.at, format!("`{key}` documents are not supported in this build")));
-        } else {
+        } else if document.get("filter").is_some() {
+            self.filter(file, document, problems);
+        } else if document.get("action").is_some() {
+            problems
+                .push(Problem::error(document.at, "`action` documents belong to old Sigma versions").hint("every document is one rule"));
+        } else if document.get("placeholders").is_none() {
             self.detection(file, document, problems);
         }
     }
@@ -196,7 +148,8 @@ impl Loader {
         };
         let meta = document::meta(document, problems);
         let expression = if let Some(detection) = document.get("detection") {
-            detection::compile(detection, category, problems)
+            let context = Context { category, placeholders: &self.placeholders, besides: None };
+            detection::compile(detection, context, problems).map(|compiled| compiled.expression)
         } else {
             problems.push(Problem::error(document.at, "`detection` is missing"));
             None
@@ -213,12 +166,23 @@ impl Loader {
         }
     }
 
+    fn filter(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
+        let category = match logsource(document) {
+            Ok(category) => Some(category),
+            Err(problem) if problem.severity == Severity::Warning => return problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let filter = filter::parse(document, category, &self.placeholders, problems);
+        self.filters.extend(filter.filter(|_| is_sound(problems)).map(|filter| (file.to_owned(), filter)));
+    }
+
     fn correlation(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
         let Some(node) = document.get("correlation") else { return };
         let meta = document::meta(document, problems);
-        // Everything that its rules match, unless it says otherwise.
-        let outcomes = meta.as_ref().and_then(|meta| meta.outcomes).unwrap_or(Outcomes::Any);
-        let parsed = correlation::parse(node, document.get("generate"), outcomes, problems);
+        let parsed = correlation::parse(node, document.get("generate"), meta.as_ref(), problems);
         match meta.filter(|_| parsed.sound && is_sound(problems)) {
             Some(meta) => {
                 if let Some(number) = self.add(file, meta, None, document, problems) {
@@ -272,12 +236,16 @@ impl Loader {
         let mut counted_by = vec![Vec::new(); self.rules.len()];
         let mut told = vec![None; self.rules.len()];
         let mut works = vec![true; self.rules.len()];
-        for (number, parsed) in std::mem::take(&mut self.correlations) {
-            let mut problems = Vec::new();
-            if let Some((correlation, members)) = self.resolve(number, &parsed, &mut problems) {
-                for member in members {
-                    counted_by[member as usize].push(correlations.len());
-                    *told[member as usize].get_or_insert(false) |= parsed.generate;
+        let parsed = std::mem::take(&mut self.correlations);
+        let mut known = self.known();
+        let resolved = known.resolve(&parsed);
+        let further: Vec<_> = self.broken.iter().map(|broken| (broken.file.clone(), self.further(broken, &known))).collect();
+        let generate: HashMap<u32, bool> = parsed.iter().map(|(number, parsed)| (*number, parsed.generate)).collect();
+        for Resolved { number, found, problems } in resolved {
+            if let Some((correlation, members)) = found {
+                for (step, member) in members.into_iter().enumerate() {
+                    counted_by[member as usize].push((correlations.len(), step));
+                    *told[member as usize].get_or_insert(false) |= generate.get(&number).is_some_and(|generate| *generate);
                 }
                 correlations.push(correlation);
             } else {
@@ -286,68 +254,105 @@ impl Loader {
             let file = self.rules[number as usize].file.clone();
             self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
         }
-        for broken in std::mem::take(&mut self.broken) {
-            self.further(broken);
+        for (file, problems) in further {
+            self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
         }
+        let (filtered, filters) = self.filtered();
         for (rule, told) in self.rules.iter_mut().zip(told) {
             rule.reported = told.unwrap_or(true);
         }
-        let matchers = self.matchers();
+        let matchers = self.matchers(&filtered, &filters);
         self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         let numbered: Vec<Arc<Rule>> = self.rules.into_iter().map(Arc::new).collect();
         let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();
         let compiled = Compiled { rules, numbered, matchers, correlations, counted_by, digest };
-        Loaded { rules: RuleSet(Arc::new(compiled), 0), diagnostics: self.diagnostics }
+        Loaded { rules: compiled.into(), diagnostics: self.diagnostics }
     }
 
     /// What else is wrong with a document that is no rule.
-    fn further(&mut self, broken: Broken) {
+    fn further(&self, broken: &Broken, rules: &Rules<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = broken.names.iter().filter_map(|(key, name, at)| self.taken(key, name, *at)).collect();
         if let Some(parsed) = &broken.correlation {
-            let _ = self.resolve(u32::MAX, parsed, &mut problems);
+            let _ = rules.one(u32::MAX, parsed, &mut problems);
         }
-        self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&broken.file)));
+        problems
     }
 
-    /// Finds the rules that a correlation counts, and checks its fields against their categories.
-    fn resolve(&self, number: u32, parsed: &correlation::Parsed, problems: &mut Vec<Problem>) -> Option<(Correlation, Vec<u32>)> {
-        let mut members = Vec::new();
-        let mut categories = Vec::new();
-        for (name, at) in &parsed.rules {
-            let found = self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase()));
-            match found.and_then(|found| Some((*found, self.rules.get(*found as usize)?.category))) {
-                Some((found, Some(category))) => {
-                    members.push(found);
-                    categories.push(category);
+    /// The rules as correlations and filters see them.
+    fn known(&self) -> Rules<'_> {
+        let categories = self.rules.iter().map(|rule| rule.category.map(|category| vec![category])).collect();
+        Rules { names: &self.names, categories }
+    }
+
+    /// Finds the rules that each filter is for: by rule the filters, and what they suppress.
+    fn filtered(&mut self) -> (HashMap<u32, Vec<usize>>, Vec<Expression<Atom>>) {
+        let mut filtered: HashMap<u32, Vec<usize>> = HashMap::new();
+        let mut suppressed = Vec::new();
+        for (file, filter) in std::mem::take(&mut self.filters) {
+            let mut problems = Vec::new();
+            let rules = self.filters_rules(&filter, &mut problems);
+            for (number, _, _, condition) in self.detections.iter().filter(|(number, ..)| rules.contains(number)) {
+                filtered.entry(*number).or_default().push(suppressed.len());
+                let rest = Expression::All(vec![condition.clone(), Expression::Not(Box::new(filter.suppressed.clone()))]);
+                if !satisfiable(&rest) {
+                    let title = &self.rules[*number as usize].title;
+                    problems.push(Problem::warning(filter.at, format!("the filter suppresses all that the rule `{title}` finds")));
                 }
-                Some((_, None)) => problems.push(Problem::error(*at, "correlations of correlations are not supported in this build")),
+            }
+            suppressed.push(filter.suppressed);
+            self.diagnostics.extend(problems.into_iter().map(|problem| problem.in_file(&file)));
+        }
+        (filtered, suppressed)
+    }
+
+    fn filters_rules(&self, filter: &Filter, problems: &mut Vec<Problem>) -> Vec<u32> {
+        let of_category = self.detections.iter().filter(|(_, category, ..)| *category == filter.category).map(|(number, ..)| *number);
+        let Some(names) = &filter.rules else {
+            let rules: Vec<u32> = of_category.collect();
+            if rules.is_empty() {
+                problems.push(Problem::warning(
+                    filter.at,
+                    format!("no loaded rule is for {}: the filter has no effect", filter.category.name()),
+                ));
+            }
+            return rules;
+        };
+        let known = self.known();
+        let mut rules = Vec::new();
+        for (name, at) in names {
+            let Some(number) = known.find(name) else {
+                problems.push(known.unknown(name, *at));
+                continue;
+            };
+            match self.rules[number as usize].category {
+                Some(category) if category == filter.category => rules.push(number),
+                Some(category) => {
+                    let message = format!("the filter is for {}, the rule `{name}` for {}", filter.category.name(), category.name());
+                    problems.push(Problem::error(*at, message));
+                }
                 None => {
-                    let names = self.names.keys().map(String::as_str);
-                    problems.push(Problem::error(*at, format!("no loaded rule has the id or name `{name}`")).suggest(name, names));
+                    let problem = Problem::error(*at, format!("`{name}` is a correlation: a filter suppresses matches of single events"));
+                    problems.push(problem.hint("name the rules that it counts"));
                 }
             }
         }
-        members.sort_unstable();
-        members.dedup();
-        let correlation = Correlation {
-            rule: number,
-            group_by: correlation::fields(&parsed.group_by, &categories, problems),
-            values: correlation::fields(&parsed.values, &categories, problems),
-            timespan_ns: parsed.timespan_ns,
-            bounds: parsed.bounds.clone(),
-            outcomes: parsed.outcomes,
-        };
-        problems.is_empty().then_some((correlation, members))
+        rules
     }
 
-    fn matchers(&mut self) -> HashMap<Category, [Option<Matcher>; 2]> {
+    fn matchers(&mut self, filtered: &HashMap<u32, Vec<usize>>, filters: &[Expression<Atom>]) -> HashMap<Category, [Option<Matcher>; 2]> {
         let mut matchers = HashMap::new();
         for category in Category::ALL {
             let mut build = |unwanted: Outcomes| {
                 let rules = self.detections.iter().filter(|(_, of, outcomes, _)| *of == category && *outcomes != unwanted);
-                let rules: Vec<_> = rules.map(|(number, _, _, expression)| (*number, expression)).collect();
-                let file = rules.first().and_then(|(number, _)| self.rules.get(*number as usize)).map(|rule| rule.file.clone())?;
-                Matcher::new(rules)
+                let rules: Vec<Entry<'_>> = rules
+                    .map(|(number, _, _, condition)| Entry {
+                        number: *number,
+                        condition,
+                        filters: filtered.get(number).cloned().unwrap_or_default(),
+                    })
+                    .collect();
+                let file = rules.first().and_then(|entry| self.rules.get(entry.number as usize)).map(|rule| rule.file.clone())?;
+                Matcher::new(rules, filters)
                     .map_err(|error| {
                         let message = format!("the rules for {} do not fit into an automaton: {error}", category.name());
                         self.diagnostics.push(Problem::error(Position::START, message).in_file(&file));
@@ -374,37 +379,4 @@ impl Broken {
 /// Whether nothing is wrong so far.
 fn is_sound(problems: &[Problem]) -> bool {
     problems.iter().all(|problem| problem.severity < Severity::Error)
-}
-
-/// The category a rule asks for. A warning: the rule is for something else; an error: nobody knows for what.
-fn logsource(document: &Node) -> Result<Category, Problem> {
-    let Some(logsource) = document.get("logsource").filter(|node| matches!(node.value, Value::Map(_))) else {
-        return Err(Problem::error(document.at, "`logsource` is missing or not a mapping")
-            .hint("for example: {product: linux, category: file_event}"));
-    };
-    for (key, _) in logsource.entries() {
-        let known = ["category", "product", "service", "definition"];
-        if !known.contains(&key.text.as_str()) {
-            return Err(Problem::error(key.at, format!("unknown key `{}` in `logsource`", key.text)).suggest(&key.text, known));
-        }
-    }
-    if let Some(product) = logsource.get("product").filter(|product| product.text() != Some("linux")) {
-        let name = product.text().unwrap_or_default();
-        return Err(Problem::warning(product.at, format!("skipped: the rule is for product `{name}`, this monitor watches linux")));
-    }
-    if let Some(service) = logsource.get("service") {
-        let name = service.text().unwrap_or_default();
-        return Err(Problem::warning(service.at, format!("skipped: the rule reads the log of service `{name}`, this monitor reads none")));
-    }
-    let Some(category) = logsource.get("category") else {
-        return Err(Problem::error(logsource.at, "`category` is missing in `logsource`"));
-    };
-    let name = category.text().unwrap_or_default();
-    let known = Category::ALL.iter().map(|category| category.name());
-    Category::from_name(name).ok_or_else(|| {
-        if category::NOT_YET.contains(&name) {
-            return Problem::error(category.at, format!("no event of this build has the category `{name}`"));
-        }
-        Problem::error(category.at, format!("unknown category `{name}`")).suggest(name, known)
-    })
 }

@@ -8,7 +8,7 @@ use super::expression::Expression;
 use super::field::Field;
 use super::pattern::{Literal, Test};
 use super::value::{self, Joined};
-use crate::event::Detail;
+use crate::event::{Detail, WallClock};
 use crate::process::Operation;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use std::collections::HashMap;
@@ -23,10 +23,29 @@ pub(super) struct Atom {
     pub test: Test,
 }
 
+/// A rule to be matched.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    /// What the caller knows it by.
+    pub number: u32,
+    pub condition: &'a Expression<Atom>,
+    /// What of its matches is suppressed, by index.
+    pub filters: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    number: u32,
+    condition: Expression<u32>,
+    filters: Vec<usize>,
+}
+
 /// The rules of one category, by what they need to see.
 #[derive(Debug)]
 pub(super) struct Matcher {
-    rules: Vec<(u32, Expression<u32>)>,
+    rules: Vec<Rule>,
+    /// What is suppressed, by index; `None` where no rule of this matcher asks.
+    filters: Vec<Option<Expression<u32>>>,
     atoms: Vec<Compiled>,
     automata: Vec<Automaton>,
     /// Indices of `automata` that every event runs through.
@@ -81,20 +100,30 @@ fn is_set(bits: &[u64], index: usize) -> bool {
 }
 
 impl Matcher {
-    /// Compiles rules, each with the number the caller knows it by.
+    /// Compiles rules, and those of the filters that they ask for.
     ///
     /// # Errors
     /// When the texts together are more than an automaton can hold (billions of states).
-    pub fn new<'a>(rules: impl IntoIterator<Item = (u32, &'a Expression<Atom>)>) -> Result<Self, BuildError> {
+    pub fn new(entries: Vec<Entry<'_>>, filters: &[Expression<Atom>]) -> Result<Self, BuildError> {
         let mut atoms = Interner::default();
-        let rules: Vec<(u32, Expression<u32>)> =
-            rules.into_iter().map(|(number, expression)| (number, expression.clone().map(&mut |atom| atoms.intern(atom)))).collect();
+        let mut compile = |condition: &Expression<Atom>| condition.clone().map(&mut |atom| atoms.intern(atom));
+        let mut asked = vec![None; filters.len()];
+        let rules: Vec<Rule> = entries
+            .into_iter()
+            .map(|Entry { number, condition, filters: of }| {
+                for filter in &of {
+                    asked[*filter].get_or_insert_with(|| compile(&filters[*filter]));
+                }
+                Rule { number, condition: compile(condition), filters: of }
+            })
+            .collect();
+        let filters = asked;
         let mut atoms = atoms.atoms;
         let automata = build_automata(&mut atoms)?;
         let mut always = vec![0; rules.len().div_ceil(64)];
         let mut eager = Vec::new();
-        for (index, (_, expression)) in rules.iter().enumerate() {
-            let Some((_, triggers)) = expression.triggers(&|atom| cost(&atoms[*atom as usize])) else {
+        for (index, rule) in rules.iter().enumerate() {
+            let Some((_, triggers)) = rule.condition.triggers(&|atom| cost(&atoms[*atom as usize])) else {
                 set(&mut always, index);
                 continue;
             };
@@ -107,9 +136,10 @@ impl Matcher {
         }
         eager.sort_unstable();
         eager.dedup();
-        let joins = |wanted| atoms.iter().any(|atom: &Compiled| atom.field == wanted);
+        let asks = |atom: &Compiled, wanted| atom.field == wanted || matches!(&atom.test, Test::Reference(to) if to.other == wanted);
+        let joins = |wanted| atoms.iter().any(|atom| asks(atom, wanted));
         let (joins_own, joins_parent) = (joins(Field::CommandLine), joins(Field::ParentCommandLine));
-        Ok(Self { rules, atoms, automata, eager, always, joins_own, joins_parent })
+        Ok(Self { rules, filters, atoms, automata, eager, always, joins_own, joins_parent })
     }
 
     /// Calls `matched` with the number of every rule that matches, in order.
@@ -126,13 +156,20 @@ impl Matcher {
             while bits != 0 {
                 let index = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if let Some((number, expression)) = self.rules.get(index)
-                    && expression.holds(&mut |atom| self.holds(*atom, operation, scratch))
+                if let Some(rule) = self.rules.get(index)
+                    && rule.condition.holds(&mut |atom| self.holds(*atom, operation, scratch))
+                    && !self.is_suppressed(rule, operation, scratch)
                 {
-                    matched(*number);
+                    matched(rule.number);
                 }
             }
         }
+    }
+
+    /// Whether a filter holds for a rule that matched.
+    fn is_suppressed(&self, rule: &Rule, operation: &Operation<'_>, scratch: &mut Scratch) -> bool {
+        let mut filters = rule.filters.iter().filter_map(|filter| self.filters.get(*filter)?.as_ref());
+        filters.any(|filter| filter.holds(&mut |atom| self.holds(*atom, operation, scratch)))
     }
 
     /// Whether an atom holds, running its field through its automaton if that was not done yet.
@@ -142,7 +179,14 @@ impl Matcher {
             self.run(automaton, operation, scratch);
             return is_set(&scratch.holding, atom as usize);
         }
-        value::value(compiled.field, operation, &scratch.joined).is_some_and(|value| compiled.test.passes(value.bytes()))
+        let value = |field| value::value(field, operation, &scratch.joined);
+        match &compiled.test {
+            Test::Reference(reference) => match (value(compiled.field), value(reference.other)) {
+                (Some(this), Some(other)) => reference.relates(this.bytes(), other.bytes()),
+                _ => false,
+            },
+            test => value(compiled.field).is_some_and(|value| test.passes(value.bytes())),
+        }
     }
 
     /// Finds every text of one automaton in its field, once per event.
@@ -173,6 +217,11 @@ impl Matcher {
 }
 
 impl Scratch {
+    /// One for events whose stamps begin at this time.
+    pub fn new(clock: WallClock) -> Self {
+        Self { joined: Joined::new(clock), ..Self::default() }
+    }
+
     fn reset(&mut self, atoms: usize, always: &[u64]) {
         for bits in [&mut self.holding, &mut self.tried] {
             bits.clear();

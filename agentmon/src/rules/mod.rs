@@ -5,23 +5,35 @@
 //! (meaning) → `loader` (a set of rules, and what is wrong with the others) → `matcher`, `groups` (evaluation).
 
 mod blinded;
+mod bound;
 mod category;
 mod correlation;
 mod detection;
 mod diagnostic;
 mod document;
+mod encoding;
 mod engine;
 mod expression;
 mod field;
+mod filter;
 mod groups;
 pub mod load;
 mod loader;
+mod logsource;
 mod matcher;
+mod modifiers;
+mod numbers;
 mod pack;
 mod pattern;
+mod placeholder;
+mod resolve;
+mod rule_set;
+mod satisfiable;
 mod sigma;
+mod steps;
 #[cfg(test)]
 mod tests;
+mod time;
 mod value;
 mod window;
 mod yaml;
@@ -31,8 +43,9 @@ pub use category::Category;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use engine::{Engine, StateSize};
 pub use field::Field;
-pub use loader::{Loaded, RuleSet, Source, load};
+pub use loader::{Loaded, Source, load};
 pub use pack::built_in;
+pub use rule_set::RuleSet;
 pub use yaml::FILE_BYTES_MAX;
 
 use std::fmt;

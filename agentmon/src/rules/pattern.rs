@@ -3,7 +3,9 @@
 //! Case is folded for ASCII letters only: paths are bytes, and folding more would make two different files one.
 //! Not for: which rule needs which test (`super::detection`), finding them quickly (`super::matcher`).
 
+use super::field::Field;
 use super::sigma::Piece;
+use super::time::TimeTest;
 use super::value as field_value;
 use regex::bytes::{Regex, RegexBuilder};
 use std::net::IpAddr;
@@ -61,6 +63,11 @@ impl Glob {
             }
         }
         Self { segments, cased }
+    }
+
+    /// Whether case matters.
+    pub const fn is_cased(&self) -> bool {
+        self.cased
     }
 
     /// The longest text that every matching value contains.
@@ -140,6 +147,34 @@ pub(super) enum Order {
     MoreOrEqual,
 }
 
+impl Order {
+    /// Whether `a` stands so to `b`.
+    pub fn holds<T: Ord>(self, a: &T, b: &T) -> bool {
+        match self {
+            Self::Less => a < b,
+            Self::LessOrEqual => a <= b,
+            Self::More => a > b,
+            Self::MoreOrEqual => a >= b,
+        }
+    }
+}
+
+/// Another field of the same event, and where its value must stand in this one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Reference {
+    pub other: Field,
+    pub place: Place,
+    pub cased: bool,
+}
+
+impl Reference {
+    /// Whether the values of the two fields stand so to each other.
+    pub fn relates(self, value: &[u8], other: &[u8]) -> bool {
+        let same = |window: &[u8]| if self.cased { window == other } else { window.eq_ignore_ascii_case(other) };
+        placed(self.place, other.len(), value, same)
+    }
+}
+
 /// A test on the value of one field.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
@@ -147,7 +182,10 @@ pub(super) enum Test {
     Glob(Glob),
     Regex(Regex),
     Network(Network),
-    Number(Order, i64),
+    Number(Order, i128),
+    Time(TimeTest),
+    /// Of this field and another; only the matcher sees both.
+    Reference(Reference),
     /// There is a value.
     Present,
 }
@@ -177,6 +215,19 @@ impl Test {
             [Piece::Text(text)] => Self::Literal(Literal { text: text.clone(), place, cased }),
             _ => Self::Glob(Glob::new(&pieces, cased)),
         }
+    }
+
+    /// A comparison with a number. Values are whole, so one with decimals becomes the next whole one.
+    pub fn number(order: Order, text: &str) -> Option<Self> {
+        if let Ok(number) = text.parse::<i128>() {
+            return Some(Self::Number(order, number));
+        }
+        let number = text.parse::<f64>().ok().filter(|number| number.abs() < 1e18)?;
+        Some(match order {
+            Order::More | Order::MoreOrEqual if number.fract() != 0.0 => Self::Number(Order::More, number.floor() as i128),
+            Order::Less | Order::LessOrEqual if number.fract() != 0.0 => Self::Number(Order::Less, number.ceil() as i128),
+            order => Self::Number(order, number as i128),
+        })
     }
 
     /// A regular expression, with the size of what it compiles to bounded.
@@ -219,14 +270,12 @@ impl Test {
             Self::Regex(regex) => regex.is_match(value),
             Self::Network(network) => field_value::address(value).is_some_and(|address| network.contains(address)),
             Self::Number(order, number) => {
-                let value = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
-                value.is_some_and(|value| match order {
-                    Order::Less => value < *number,
-                    Order::LessOrEqual => value <= *number,
-                    Order::More => value > *number,
-                    Order::MoreOrEqual => value >= *number,
-                })
+                let value = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i128>().ok());
+                value.is_some_and(|value| order.holds(&value, number))
             }
+            Self::Time(time) => time.passes(value),
+            // What the other field holds is not known here.
+            Self::Reference(_) => false,
             Self::Present => true,
         }
     }
@@ -234,11 +283,15 @@ impl Test {
 
 /// The plain meaning of a literal; the matcher finds literals all at once instead.
 fn literal_passes(literal: &Literal, value: &[u8]) -> bool {
-    let length = literal.text.len();
     let same = |window: &[u8]| {
         if literal.cased { window == literal.text } else { window.eq_ignore_ascii_case(&literal.text) }
     };
-    match literal.place {
+    placed(literal.place, literal.text.len(), value, same)
+}
+
+/// Whether bytes that are the `same` as a text of this length stand at this place of the value.
+fn placed(place: Place, length: usize, value: &[u8], same: impl Fn(&[u8]) -> bool) -> bool {
+    match place {
         Place::Anywhere => value.windows(length.max(1)).any(same),
         Place::Start => value.get(..length).is_some_and(same),
         Place::End => value.len().checked_sub(length).is_some_and(|at| same(&value[at..])),

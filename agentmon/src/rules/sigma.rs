@@ -94,7 +94,7 @@ fn convert(parsed: ConditionExpr) -> Condition {
     }
 }
 
-/// A modifier that this build evaluates.
+/// A modifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Modifier {
     Contains,
@@ -114,10 +114,30 @@ pub(super) enum Modifier {
     Gte,
     Lt,
     Lte,
+    Base64,
+    Base64Offset,
+    Utf16,
+    Utf16Le,
+    Utf16Be,
+    Expand,
+    FieldRef,
+    Time(Part),
+}
+
+/// A part of a date and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Minute,
+    Hour,
+    Day,
+    /// ISO 8601, 1 to 53.
+    Week,
+    Month,
+    Year,
 }
 
 /// Names of [`Modifier`]s, for suggestions.
-pub(super) const MODIFIERS: [&str; 17] = [
+pub(super) const MODIFIERS: [&str; 31] = [
     "contains",
     "startswith",
     "endswith",
@@ -135,11 +155,25 @@ pub(super) const MODIFIERS: [&str; 17] = [
     "gte",
     "lt",
     "lte",
+    "base64",
+    "base64offset",
+    "utf16",
+    "utf16le",
+    "utf16be",
+    "wide",
+    "expand",
+    "fieldref",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
 ];
 
-/// Parses one modifier. `Err(true)`: Sigma knows it, this build does not evaluate it.
-pub(super) fn modifier(name: &str) -> Result<Modifier, bool> {
-    Ok(match name.parse::<Parsed>().map_err(|()| false)? {
+/// Parses one modifier; `None` when Sigma knows none of this name.
+pub(super) fn modifier(name: &str) -> Option<Modifier> {
+    Some(match name.parse::<Parsed>().ok()? {
         Parsed::Contains => Modifier::Contains,
         Parsed::StartsWith => Modifier::StartsWith,
         Parsed::EndsWith => Modifier::EndsWith,
@@ -157,7 +191,19 @@ pub(super) fn modifier(name: &str) -> Result<Modifier, bool> {
         Parsed::Gte => Modifier::Gte,
         Parsed::Lt => Modifier::Lt,
         Parsed::Lte => Modifier::Lte,
-        _ => return Err(true),
+        Parsed::Base64 => Modifier::Base64,
+        Parsed::Base64Offset => Modifier::Base64Offset,
+        Parsed::Utf16 => Modifier::Utf16,
+        Parsed::Wide => Modifier::Utf16Le,
+        Parsed::Utf16be => Modifier::Utf16Be,
+        Parsed::Expand => Modifier::Expand,
+        Parsed::FieldRef => Modifier::FieldRef,
+        Parsed::Minute => Modifier::Time(Part::Minute),
+        Parsed::Hour => Modifier::Time(Part::Hour),
+        Parsed::Day => Modifier::Time(Part::Day),
+        Parsed::Week => Modifier::Time(Part::Week),
+        Parsed::Month => Modifier::Time(Part::Month),
+        Parsed::Year => Modifier::Time(Part::Year),
     })
 }
 
@@ -199,6 +245,14 @@ mod tests {
             assert!(condition(&text).is_err(), "{text:.20}");
         }
         assert_eq!(condition("a and (b or").err().unwrap().offset, 11);
+    }
+
+    #[test]
+    fn every_modifier_that_is_suggested_is_one() {
+        for name in MODIFIERS {
+            assert!(modifier(name).is_some(), "{name}");
+        }
+        assert_eq!(modifier("contain"), None);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
+use super::time;
 use crate::event::{
-    AT_REMOVEDIR, Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Resolved, Signal, Socket, Unlink, Uring, flags,
+    AT_REMOVEDIR, Address, Call, Detail, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Resolved, Signal, Socket, Unlink, Uring,
+    WallClock, flags,
 };
 use crate::process::Operation;
 use agentmon_common::syscalls::X32_BIT;
@@ -19,9 +21,22 @@ pub(super) struct Joined {
     parent: Vec<u8>,
     /// Arguments that a process moved.
     moved: Vec<u8>,
+    /// The time of day at boot.
+    clock: WallClock,
 }
 
 impl Joined {
+    /// Empty buffers, for events whose stamps begin at this time of day.
+    pub fn new(clock: WallClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Joins what these fields ask for.
+    pub fn fill_for<'f>(&mut self, operation: &Operation<'_>, fields: impl Iterator<Item = &'f Field> + Clone) {
+        let asks = |wanted| fields.clone().any(|field| *field == wanted);
+        self.fill(operation, asks(Field::CommandLine), asks(Field::ParentCommandLine));
+    }
+
     /// Joins what this category's rules ask for.
     pub fn fill(&mut self, operation: &Operation<'_>, own: bool, parent: bool) {
         self.own.clear();
@@ -138,6 +153,11 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::Comm => some(event.comm()),
         Field::EventKind => word(event.kind().name()),
         Field::PathMismatch if event.has(flags::RESOLVED) => truth(event.has(flags::MISMATCH)),
+        Field::EventTime => {
+            let mut short = Short { bytes: [0; 112], len: 0 };
+            time::write(joined.clock.epoch_ns(event.timestamp_ns), &mut short)?;
+            Some(Value::Short(short))
+        }
         Field::NewCommandLine => some(&joined.moved),
         _ => particular(field, operation),
     }

@@ -87,30 +87,25 @@ pub(super) struct Counter {
     entries: VecDeque<(u64, Digest)>,
     /// When each value was last seen; unused when every event counts.
     latest: ByDigest<u64>,
-    /// Time of the newest event.
-    now_ns: u64,
-    /// When the rule last fired for this group.
-    fired_ns: Option<u64>,
 }
 
 impl Counter {
-    /// Counts every event: adds one and returns how many are in the window, at most `keep`.
-    pub fn add_event(&mut self, timestamp_ns: u64, timespan_ns: u64, keep: usize) -> u64 {
-        self.advance(timestamp_ns);
-        self.entries.push_back((self.now_ns, (0, 0)));
-        while self.entries.len() > keep || self.oldest_is_over(timespan_ns) {
+    /// Counts every event: adds one and returns how many are in the window, at most `keep`. Time never goes back.
+    pub fn add_event(&mut self, now_ns: u64, timespan_ns: u64, keep: usize) -> usize {
+        self.entries.push_back((now_ns, (0, 0)));
+        while self.entries.len() > keep || self.oldest_is_over(now_ns, timespan_ns) {
             self.entries.pop_front();
         }
-        self.entries.len() as u64
+        shrink(&mut self.entries);
+        self.entries.len()
     }
 
     /// Counts distinct values: adds one and returns how many different ones are in the window, at most `keep`.
-    pub fn add_value(&mut self, value: Digest, timestamp_ns: u64, timespan_ns: u64, keep: usize) -> u64 {
-        self.advance(timestamp_ns);
-        if self.latest.insert(value, self.now_ns) != Some(self.now_ns) {
-            self.entries.push_back((self.now_ns, value));
+    pub fn add_value(&mut self, value: Digest, now_ns: u64, timespan_ns: u64, keep: usize) -> usize {
+        if self.latest.insert(value, now_ns) != Some(now_ns) {
+            self.entries.push_back((now_ns, value));
         }
-        while self.latest.len() > keep || self.oldest_is_over(timespan_ns) {
+        while self.latest.len() > keep || self.oldest_is_over(now_ns, timespan_ns) {
             let Some((at, value)) = self.entries.pop_front() else { break };
             if self.latest.get(&value) == Some(&at) {
                 self.latest.remove(&value);
@@ -121,21 +116,11 @@ impl Counter {
             let latest = &self.latest;
             self.entries.retain(|(at, value)| latest.get(value) == Some(at));
         }
-        self.latest.len() as u64
-    }
-
-    /// Whether the rule may fire now: once per timespan, however long its condition holds.
-    pub fn fire(&mut self, timespan_ns: u64) -> bool {
-        let may = self.fired_ns.is_none_or(|fired| self.now_ns - fired >= timespan_ns);
-        if may {
-            self.fired_ns = Some(self.now_ns);
+        shrink(&mut self.entries);
+        if self.latest.capacity() > 64 && self.latest.len() < self.latest.capacity() / 8 {
+            self.latest.shrink_to(2 * self.latest.len());
         }
-        may
-    }
-
-    /// Time of the newest event.
-    pub const fn now_ns(&self) -> u64 {
-        self.now_ns
+        self.latest.len()
     }
 
     /// Entries held, for bounds.
@@ -143,13 +128,15 @@ impl Counter {
         self.entries.len()
     }
 
-    /// Events of different CPUs may come slightly out of order; the window never moves back.
-    fn advance(&mut self, timestamp_ns: u64) {
-        self.now_ns = self.now_ns.max(timestamp_ns);
+    fn oldest_is_over(&self, now_ns: u64, timespan_ns: u64) -> bool {
+        self.entries.front().is_some_and(|(at, _)| now_ns - at >= timespan_ns)
     }
+}
 
-    fn oldest_is_over(&self, timespan_ns: u64) -> bool {
-        self.entries.front().is_some_and(|(at, _)| self.now_ns - at >= timespan_ns)
+/// Gives back the memory of a queue that was much longer once.
+pub(super) fn shrink<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > 64 && queue.len() < queue.capacity() / 8 {
+        queue.shrink_to(2 * queue.len());
     }
 }
 
@@ -167,7 +154,7 @@ mod tests {
     fn the_window_slides_over_every_edge() {
         // Five events around the edge between second 9 and second 10, in a window of one second.
         let mut counter = Counter::default();
-        let counts: Vec<u64> =
+        let counts: Vec<usize> =
             [9_600, 9_800, 10_000, 10_200, 10_400, 10_600].iter().map(|ms| counter.add_event(ms * 1_000_000, 1_000_000_000, 10)).collect();
         assert_eq!(counts, [1, 2, 3, 4, 5, 5], "the first left when the sixth came, a second after it");
     }
@@ -179,7 +166,7 @@ mod tests {
         assert_eq!((add(1, 0), add(1, 50), add(2, 60)), (1, 1, 2));
         assert_eq!(add(3, 140), 3, "1 was seen at 50, 90 ago");
         assert_eq!(add(3, 150), 2, "1 is over");
-        assert_eq!(add(4, 10), 3, "a late event does not move the window back");
+        assert_eq!(add(4, 150), 3);
     }
 
     #[test]
@@ -187,7 +174,7 @@ mod tests {
         let mut counter = Counter::default();
         for n in 0..100_000 {
             let count = counter.add_value(digest(n), n, 1_000_000_000, 201);
-            assert_eq!(count, (n + 1).min(201));
+            assert_eq!(count as u64, (n + 1).min(201));
         }
         for n in 0..100_000 {
             counter.add_value(digest(7), 100_000 + n, 1_000_000_000, 201);
@@ -210,10 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn firing_is_once_per_timespan() {
+    fn memory_is_given_back_when_a_window_empties() {
         let mut counter = Counter::default();
-        let fired = (0..1000).filter(|n| counter.add_event(n * 10, 1000, 5) >= 3 && counter.fire(1000)).count();
-        assert_eq!(fired, 10);
+        for n in 0..10_000 {
+            counter.add_value(digest(n), n, 100_000, 16_001);
+        }
+        counter.add_value(digest(1), 1_000_000, 100_000, 16_001);
+        assert!(counter.entries.capacity() <= 64 && counter.latest.capacity() <= 64);
     }
 
     #[test]

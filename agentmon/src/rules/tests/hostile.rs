@@ -79,6 +79,58 @@ fn a_condition_cannot_multiply_its_detections_without_bound() {
     assert_eq!(loaded.diagnostics[0].message, "the condition expands to more than 10000 tests");
 }
 
+#[test]
+fn files_made_to_hurt_are_refused_in_no_time() {
+    let start = std::time::Instant::now();
+    let aliases = (0..9).map(|n| format!("a{}: &a{} [{}]\n", n + 1, n + 1, vec![format!("*a{n}"); 9].join(", "))).collect::<String>();
+    let keywords = (0..400).map(|n| format!("        - word{n}\n")).collect::<String>();
+    let circle = |n: usize| {
+        format!(
+            "title: c{n}\nname: c{n}\nid: {n:08x}-1111-4111-8111-111111111111\ncorrelation: {{type: event_count, rules: [c{}], timespan: 1s, condition: {{gte: 1}}}}\n---\n",
+            n + 1
+        )
+    };
+    let placeholders = format!("placeholders: {{p: [{}]}}\n---\n", vec!["x"; 100].join(", "));
+    let files = [
+        ("a YAML bomb", format!("a0: &a0 [x]\n{aliases}"), "anchors"),
+        ("ten megabytes", "x".repeat(10 << 20), "larger than"),
+        ("deep", "[".repeat(1 << 20), "recursion limit"),
+        ("a duplicate key", "title: a\ntitle: b\n".to_owned(), "stands twice"),
+        (
+            "an expression that explodes",
+            rule("process_creation", "s: {Image|re: '((a{100}){100}){100}'}\ncondition: s"),
+            "compiles to more than",
+        ),
+        ("one that would backtrack", rule("process_creation", "s: {Image|re: '^(a+)+$'}\ncondition: s"), ""),
+        ("keywords in every field", rule("io_uring", &format!("s:\n{keywords}condition: s or s or s")), "expands to more than"),
+        ("dashes", rule("process_creation", "s: {CommandLine|windash: '-a -b -c -d -e -f'}\ncondition: s"), "at most 4 dashes"),
+        (
+            "placeholders",
+            placeholders + &rule("process_creation", "s: {Image|expand: '%p%%p%%p%%p%'}\ncondition: s"),
+            "expands to more than",
+        ),
+        ("a long chain", (0..2_000).map(circle).collect(), "mistakes of its own"),
+        (
+            "alternatives within alternatives",
+            rule(
+                "process_creation",
+                &format!(
+                    "{}condition: all of them",
+                    (0..300).map(|n| format!("s{n}:\n    - Image: /a{n}\n    - Image|contains: b{n}\n")).collect::<String>()
+                ),
+            ),
+            "",
+        ),
+    ];
+    for (what, text, message) in &files {
+        let loaded = load(&[Source { name: "r", text }]);
+        let said = loaded.diagnostics.iter().any(|found| found.message.contains(message));
+        assert!(said != message.is_empty(), "{what}: {:?}", loaded.diagnostics.first());
+    }
+    // One second in a release build; here a bound that only an explosion passes.
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
 proptest! {
     #[test]
     fn loading_never_panics(text in "[ -~\n\t]{0,400}") {
@@ -90,6 +142,21 @@ proptest! {
         let good = built_in_text();
         let cut: String = good.chars().take(at).chain(with.chars()).chain(good.chars().skip(at + with.len())).collect();
         let _ = load(&[Source { name: "r", text: &cut }]);
+    }
+
+    /// Lines of good rules of every form, shuffled, cut and doubled: what a fuzzer finds, in every run of the suite.
+    #[test]
+    fn loading_pieces_of_good_rules_never_panics_and_says_what_is_wrong(picks in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..80), 1..60)) {
+        let good = concat!(include_str!("../../../../tests/fixtures/sigma/language.yml"), "---\n", include_str!("../../../../rules/bulk-delete.yml"));
+        let lines: Vec<&str> = good.lines().collect();
+        let piece = |(pick, length): &(prop::sample::Index, usize)| {
+            let line = lines[pick.index(lines.len())];
+            // Most lines whole.
+            if *length > 40 { line.to_owned() } else { line.chars().take(*length).collect() }
+        };
+        let text = picks.iter().map(piece).collect::<Vec<_>>().join("\n");
+        let loaded = load(&[Source { name: "r", text: &text }]);
+        assert!(loaded.diagnostics.iter().all(|found| !found.message.is_empty() && found.line > 0 && found.column > 0));
     }
 
     #[test]

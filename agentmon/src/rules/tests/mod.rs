@@ -1,8 +1,13 @@
 //! Tests of the rules as a whole: loading, matching, counting, the pack.
 
+mod correlations;
 mod deletion;
+mod differential;
+mod filters;
 mod hostile;
+mod language;
 mod loading;
 mod matching;
 mod pack;
-mod support;
+mod reference;
+pub(super) mod support;

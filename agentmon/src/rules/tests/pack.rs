@@ -9,7 +9,7 @@ use crate::rules::{Action, Engine, built_in};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn repository() -> PathBuf {
+pub(super) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 

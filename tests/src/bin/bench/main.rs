@@ -11,6 +11,7 @@ mod machine;
 mod overhead;
 mod programs;
 mod resources;
+mod rules;
 mod samples;
 mod table;
 mod throughput;
@@ -23,6 +24,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use engine::EngineChoice;
 use std::path::PathBuf;
 use table::Table;
+
+/// Counts what one thread allocates; the others pay a few instructions.
+#[global_allocator]
+static ALLOCATOR: rules::Counting = rules::Counting;
 
 /// CPU of the workload; everything else runs on the others.
 pub const WORKLOAD_CPU: usize = 0;
@@ -50,6 +55,9 @@ struct Args {
     /// The daemon's binary.
     #[arg(long, default_value = "target/release/agentmon")]
     agentmon: PathBuf,
+    /// More rules for the measurement `rules`, beside the built-in ones: a directory such as SigmaHQ's `rules/linux`.
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
 }
 
 /// What this binary does when it starts itself.
@@ -84,6 +92,8 @@ enum Measurement {
     Breaker,
     /// Memory, and start to watching.
     Resources,
+    /// The rules by themselves.
+    Rules,
 }
 
 /// How long and how often.
@@ -122,6 +132,7 @@ fn measure(args: &Args) -> Result<()> {
             Measurement::Throughput => throughput::measure(&engines, effort, &mut table),
             Measurement::Breaker => breaker::measure(&engines, effort, &mut table),
             Measurement::Resources => resources::measure(&engines, effort, &mut table),
+            Measurement::Rules => rules::measure(args.rules.as_ref(), effort, &mut table),
         };
         // One that failed does not take the others' figures with it.
         if let Err(error) = outcome {

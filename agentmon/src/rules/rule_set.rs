@@ -1,0 +1,87 @@
+//! A set of rules, compiled: what an engine evaluates, and what is known about it.
+//!
+//! Not for: making one (`super::loader`).
+
+use super::Rule;
+use super::category::Category;
+use super::correlation::Correlation;
+use super::matcher::Matcher;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Rules, compiled. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RuleSet(Arc<Compiled>, usize);
+
+impl From<Compiled> for RuleSet {
+    fn from(compiled: Compiled) -> Self {
+        Self(Arc::new(compiled), 0)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Those that work.
+    pub rules: Vec<Arc<Rule>>,
+    /// By number; a correlation whose rules are missing has one too.
+    pub numbered: Vec<Arc<Rule>>,
+    /// By category; then of failures, of successes.
+    pub matchers: HashMap<Category, [Option<Matcher>; 2]>,
+    pub correlations: Vec<Correlation>,
+    /// By rule: the correlations that count it, and at which position.
+    pub counted_by: Vec<Vec<(usize, usize)>>,
+    pub digest: String,
+}
+
+impl RuleSet {
+    /// SHA-256 over the names and texts of all sources, in hexadecimal: what exactly is loaded.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.0.digest.clone()
+    }
+
+    /// Every rule, in the order of the sources; those that only feed a correlation included.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.0.rules
+    }
+
+    /// Number of rules.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.rules.len()
+    }
+
+    /// Files of which something was left out because of a mistake.
+    #[must_use]
+    pub const fn skipped(&self) -> usize {
+        self.1
+    }
+
+    /// The same rules, and that of so many files something was left out.
+    pub(super) fn with_skipped(self, files: usize) -> Self {
+        Self(self.0, files)
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.rules.is_empty()
+    }
+
+    pub(super) fn rule(&self, number: u32) -> Option<&Arc<Rule>> {
+        self.0.numbered.get(number as usize)
+    }
+
+    pub(super) fn matcher(&self, category: Category, success: bool) -> Option<&Matcher> {
+        self.0.matchers.get(&category)?[usize::from(success)].as_ref()
+    }
+
+    pub(super) fn correlations(&self) -> &[Correlation] {
+        &self.0.correlations
+    }
+
+    pub(super) fn counted_by(&self, rule: u32) -> &[(usize, usize)] {
+        self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
+    }
+}
