@@ -8,6 +8,7 @@
 #![no_std]
 
 pub mod capability;
+pub mod hooks;
 pub mod netlink;
 pub mod offsets;
 pub mod record;

@@ -119,8 +119,10 @@ pub mod probe {
     pub const INGRESS: usize = 16;
     /// tp_btf cap_capable.
     pub const CAPABLE: usize = 17;
+    /// fentry of every `security_path_*` function.
+    pub const PATH: usize = 18;
     /// One more than the largest.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 19;
     /// Names for messages and metrics, by index.
     pub const NAMES: [&str; COUNT] = [
         "sys_enter",
@@ -141,6 +143,7 @@ pub mod probe {
         "cgroup_skb_egress",
         "cgroup_skb_ingress",
         "cap_capable",
+        "security_path",
     ];
 }
 

@@ -60,6 +60,9 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
     call.stamp(&mut record);
     push_args(&mut record, call, shape)?;
     let entered = call.entered()?;
+    if let Some(entered) = entered {
+        record.fixed::<CallFixed>().resolved_ns = entered.resolved_ns;
+    }
     push_first(&mut record, call, shape.first, entered)?;
     if shape.second.what != what::NONE {
         push_second(&mut record, call, shape.second, entered)?;

@@ -28,6 +28,7 @@ mod place;
 mod process;
 mod record;
 mod repeat;
+mod resolved;
 mod scope;
 mod second;
 mod send;

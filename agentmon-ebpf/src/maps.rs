@@ -2,6 +2,7 @@
 //!
 //! Sizes that depend on the host (`AM_SCRATCH`, `AM_SLOTS`, `AM_RING`) are set by the loader. Not for: what the values mean.
 
+use agentmon_common::hooks::{Proof, hook};
 use agentmon_common::record::{ENTER_BYTES, Header, RECORD_MAX, SocketFixed};
 use agentmon_common::repeat::{COUNTED_MAX, Key, Repeated, SEEN_MAX};
 use agentmon_common::rings::URGENT_BYTES;
@@ -143,6 +144,14 @@ pub struct Attached {
     pub socket: SocketFixed,
 }
 
+/// By hook: what it saw the monitor do. Asked for when the hooks are tried out.
+#[map]
+pub static AM_PROOFS: Array<Proof> = Array::with_max_entries(hook::COUNT as u32, 0);
+
+/// Element 0 has the kinds, as bits, of which the kernel's path hooks report.
+#[map]
+pub static AM_HOOKED: Array<u64> = Array::with_max_entries(1, 0);
+
 /// A process that has ended.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -163,6 +172,8 @@ pub struct Entered {
     pub first: Kept,
     /// The second path of a call that has two.
     pub second: Kept,
+    /// When the last record was made inside this call that says what the kernel resolved; 0: there is none.
+    pub resolved_ns: u64,
 }
 
 /// On [`Entered::syscall`]: the call was not made. Above every number of the table.

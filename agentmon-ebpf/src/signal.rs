@@ -175,7 +175,7 @@ pub struct SystemCall {
 }
 
 impl SystemCall {
-    const NONE: Self = Self { number: NO_SYSCALL, compat: false, sends: false };
+    pub const NONE: Self = Self { number: NO_SYSCALL, compat: false, sends: false };
 
     /// Whether there is none.
     #[inline(always)]

@@ -77,6 +77,12 @@ const fn operation(compat: bool, number: usize) -> u8 {
     if syscalls::is_unknown(compat, number as u64) { op::UNKNOWN } else { syscalls::TABLE[syscalls::index(compat, number as u16)] }
 }
 
+/// The operation of a number that a task is in.
+#[inline(always)]
+pub fn operation_of(number: u16, compat: bool) -> u8 {
+    if number == NO_SYSCALL { op::NONE } else { Operations::of(u64::from(number)).in_abi(compat) }
+}
+
 /// Entry of any system call of any process: keeps what a program gave before it can change it.
 ///
 /// Prototype: `sys_enter(struct pt_regs *regs, long id)`, include/trace/events/syscalls.h. Sees 32-bit calls; does not
@@ -133,7 +139,7 @@ const fn is_kept() -> [bool; OPS] {
 }
 
 /// Nothing remembered yet.
-static NOTHING: Entered = Entered { syscall: 0, first: Kept::EMPTY, second: Kept::EMPTY };
+static NOTHING: Entered = Entered { syscall: 0, first: Kept::EMPTY, second: Kept::EMPTY, resolved_ns: 0 };
 
 /// Where this thread's call is remembered.
 #[inline(always)]
@@ -150,6 +156,7 @@ fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> 
     // SAFETY: a map value that only this thread's programs write.
     let entered = unsafe { &mut *entered };
     entered.syscall = u32::from(number);
+    entered.resolved_ns = 0;
     Ok(entered)
 }
 

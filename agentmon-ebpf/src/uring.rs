@@ -6,10 +6,12 @@
 use crate::bound::at_most;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Block, Task, file_id, file_of, load, offset, read};
+use crate::maps::{AM_HOOKED, AM_OFF};
 use crate::place::{AT_FDCWD, base_of};
 use crate::record::Record;
 use crate::scope;
 use crate::walk;
+use agentmon_common::hooks;
 use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{PlaceFixed, RECORD_MAX, SOCKADDR_MAX, Span, UringFixed, flags, kind};
 use agentmon_common::stats::probe;
@@ -42,10 +44,11 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
     if opcode > 63 || TOLD >> opcode & 1 == 0 {
         return Ok(());
     }
+    let apart = told_apart(opcode, agent)?;
     let asked = Asked::of(opcode, request)?;
     let address = Address::of(opcode, request)?;
     let mut record = Record::of_current::<UringFixed>(agent, kind::IO_URING, 0)?;
-    record.flag(flags::SUBMITTED);
+    record.flag(flags::SUBMITTED | apart);
     {
         let fixed = record.fixed::<UringFixed>();
         fixed.opcode = u32::from(opcode);
@@ -74,6 +77,22 @@ fn submitted(request: *const u8) -> Result<(), ProbeError> {
     }
     push_address(&mut record, &address)?;
     record.submit()
+}
+
+/// By operation.
+static KIND_BITS: [u64; 64] = hooks::URING_KIND_BITS;
+
+/// [`flags::APART`] when what the kernel resolves of it makes a record of its own, else 0. Without a branch: the verifier would
+/// walk all that follows once for each side.
+#[inline(always)]
+fn told_apart(opcode: u8, agent: u32) -> Result<u16, ProbeError> {
+    let hooked = *AM_HOOKED.get(0).ok_or(ProbeError::Null)?;
+    let off = *AM_OFF.get(agent).ok_or(ProbeError::Null)?;
+    let told = KIND_BITS[opcode as usize % 64] & hooked & !off;
+    // The highest bit of a number or of its negative is set unless it is 0.
+    let is_told = (told | told.wrapping_neg()) >> 63;
+    let is_off = off >> kind::RESOLVED & 1;
+    Ok((is_told & !is_off) as u16 * flags::APART)
 }
 
 /// What a request says, in the words of its operation.

@@ -4,7 +4,7 @@
 
 use agentmon::event::{
     Address, Argv, Call, Cgroup, CgroupState, Change, Detail, Dns, Event, Exec, FileId, Flow, Fork, Identity, Kind, NetworkChange, Open,
-    Path, Signal, Socket, Target, ThreadName, Unlink, Uring, flags,
+    Path, Resolved, Signal, Socket, Target, ThreadName, Unlink, Uring, flags,
 };
 use serde_json::{Map, Value};
 
@@ -37,6 +37,8 @@ pub fn flatten(event: &Event) -> Map<String, Value> {
         ("changed", flags::CHANGED),
         ("truncated", flags::TRUNCATED),
         ("submitted", flags::SUBMITTED),
+        ("resolved", flags::RESOLVED),
+        ("mismatch", flags::MISMATCH),
     ] {
         put(name, event.has(flag).into());
     }
@@ -67,6 +69,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
             put("initial_namespace", it.in_initial_namespace.into());
         }
         Detail::Uring(it) => uring(it, put),
+        Detail::Resolved(it) => resolved(it, put),
         Detail::Call(it) => call(it, put),
     }
 }
@@ -131,6 +134,17 @@ fn uring(uring: &Uring, put: &mut impl FnMut(&str, Value)) {
     }
 }
 
+fn resolved(it: &Resolved, put: &mut impl FnMut(&str, Value)) {
+    put("of", it.kind.name().into());
+    path("path", &it.path, put);
+    file(&it.file, put);
+    if let Some(second) = &it.second {
+        put("to_path", escaped(&second.bytes));
+    }
+    put("replaced_ino", it.replaced.ino.into());
+    put("by_worker", it.by_worker.into());
+}
+
 fn signal(signal: &Signal, put: &mut impl FnMut(&str, Value)) {
     put("signal", signal.signal.0.into());
     put("code", signal.code.into());
@@ -170,6 +184,9 @@ fn unlink(unlink: &Unlink, put: &mut impl FnMut(&str, Value)) {
     put("asked", escaped(&unlink.asked.bytes));
     put("at_enter", unlink.asked_at_enter.as_ref().map_or(Value::Null, |asked| escaped(&asked.bytes)));
     put("directory", unlink.directory.into());
+    if unlink.file.ino != 0 {
+        file(&unlink.file, put);
+    }
 }
 
 fn address(address: &Address) -> Value {

@@ -43,7 +43,16 @@ impl Watch {
     /// Watches a fresh cgroup.
     #[must_use]
     pub fn start(program: &'static str) -> Self {
-        let mut watch = Self::idle(program, RING_BYTES);
+        Self::begin_watching(Self::idle(program, RING_BYTES))
+    }
+
+    /// The same, and with the kernel's own path hooks where it has them.
+    #[must_use]
+    pub fn start_with_path_hooks(program: &'static str) -> Self {
+        Self::begin_watching(Self::loaded(program, SensorConfig { ring_bytes: RING_BYTES, messages: false, path_hooks: true }))
+    }
+
+    fn begin_watching(mut watch: Self) -> Self {
         watch.drain();
         watch.watch(AGENT);
         watch
@@ -55,7 +64,11 @@ impl Watch {
     /// When the probes cannot be loaded.
     #[must_use]
     pub fn idle(program: &'static str, ring_bytes: u32) -> Self {
-        let (sensor, source) = Sensor::load(SensorConfig { ring_bytes, messages: false }).unwrap_or_else(|error| panic!("{error}"));
+        Self::loaded(program, SensorConfig { ring_bytes, messages: false, path_hooks: false })
+    }
+
+    fn loaded(program: &'static str, config: SensorConfig) -> Self {
+        let (sensor, source) = Sensor::load(config).unwrap_or_else(|error| panic!("{error}"));
         // A kernel that lacks some is no reason to pass its tests by seeing nothing.
         let missing: Vec<&str> = sensor.missing().iter().map(|missing| missing.program).collect();
         assert_eq!(missing, kernel_has::probes_without_hook(), "refused: {:#?}", sensor.missing());

@@ -1,9 +1,11 @@
 //! Kinds that are switched off for an agent: the probes make no record of them, and all others as before.
 
-use agentmon::event::{AgentId, Kind, Kinds};
+use agentmon::event::{AgentId, Kind, Kinds, flags};
+use agentmon::sensor::PathHook;
 use agentmon::sensor::stats::KernelStats;
 use agentmon_tests::kernel_has;
 use agentmon_tests::run::Running;
+use agentmon_tests::skip::skip;
 use agentmon_tests::watch::{AGENT, Watch};
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
@@ -63,9 +65,11 @@ fn all() -> Kinds {
 
 #[test]
 fn a_kind_that_is_switched_off_makes_no_record() {
-    let mut watch = Watch::start(STIMULUS);
+    let mut watch = Watch::start_with_path_hooks(STIMULUS);
     let before = act(&mut watch);
-    for kind in Kinds::switchable() {
+    let hooked = watch.sensor.path_hooks().iter().any(PathHook::is_in_use);
+    // Where the kernel refuses its path hooks nothing can tell of that kind.
+    for kind in Kinds::switchable().filter(|kind| *kind != Kind::Resolved || hooked) {
         if kind == Kind::Capability && !kernel_has::cap_capable() {
             continue;
         }
@@ -111,4 +115,23 @@ fn each_kind_is_switched_off_by_itself_and_for_one_agent() {
     watch.watch(AGENT);
     watch.run(&["flood", "1", "10"]);
     assert_eq!(produced(&watch), 20);
+}
+
+#[test]
+fn what_the_kernel_resolved_of_a_kind_that_is_switched_off_makes_no_record() {
+    let mut watch = Watch::start_with_path_hooks(STIMULUS);
+    if !watch.sensor.path_hooks().iter().all(PathHook::is_in_use) {
+        return skip("what_the_kernel_resolved_of_a_kind_that_is_switched_off_makes_no_record", "path hooks: not all are in use");
+    }
+    let mut unlink = Kinds::default();
+    unlink.insert("unlink").expect("it can be switched off");
+    watch.sensor.switch_off(AGENT, unlink).expect("the map");
+    let dir = tempfile::tempdir().expect("a directory");
+    watch.run(&["paths-ring", dir.path().to_str().expect("a path in UTF-8")]);
+    let told: Vec<_> = watch.events().iter().filter(|event| event.kind() == Kind::Resolved).map(|event| event.operation).collect();
+    assert!(told.contains(&"security_path_rename"), "{told:?}");
+    assert!(!told.iter().any(|hook| ["security_path_unlink", "security_path_rmdir"].contains(hook)), "{told:?}");
+    let apart = |name: &str| watch.events().iter().filter(|event| event.operation == name && event.has(flags::APART)).count();
+    assert_eq!(apart("io_uring_renameat"), 1);
+    assert_eq!(apart("io_uring_unlinkat"), 0, "nothing else tells of these");
 }

@@ -116,6 +116,8 @@ pub struct CallFixed {
     pub second: PlaceFixed,
     /// A string that is no path: target of a symbolic link, name of an attribute, type of a file system.
     pub text: Span,
+    /// `timestamp_ns` of the last record of [`kind::RESOLVED`] that was made inside this call; 0 when there is none.
+    pub resolved_ns: u64,
 }
 
 /// [`kind::IO_URING`] with [`flags::SUBMITTED`]: a request, as the kernel took it over. Without that flag: [`CallFixed`].
@@ -353,4 +355,29 @@ pub struct CapabilityFixed {
     pub capability: u32,
     /// 1 when it was asked for in the initial user namespace.
     pub initial_namespace: u32,
+}
+
+/// [`kind::RESOLVED`]. The header names the task that does the operation; its system call is [`super::NO_SYSCALL`] in a worker
+/// of an io_uring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ResolvedFixed {
+    /// What it acts on; zero when it is only being made.
+    pub file: FileId,
+    /// Of a rename what the new name stands for until then; zero when it is free.
+    pub second_file: FileId,
+    /// Plain arguments, named by [`crate::hooks::HOOKS`].
+    pub args: [u32; crate::hooks::ARGS_MAX],
+    /// Path of `file`, as components.
+    pub path: Span,
+    /// Of a rename or link the new name, as components.
+    pub second: Span,
+    /// What a symbolic link points to.
+    pub text: Span,
+    /// Number of the hook ([`crate::hooks::hook`]).
+    pub hook: u32,
+    /// [`path_flags`] of `second`.
+    pub second_flags: u32,
+    /// 1 when the task is a worker of an io_uring.
+    pub by_worker: u32,
 }

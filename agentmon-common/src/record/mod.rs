@@ -11,7 +11,7 @@ mod fixed;
 
 pub use fixed::{
     ArgvFixed, CallFixed, CapabilityFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FlowFixed, ForkFixed,
-    IdentityFixed, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, ThreadNameFixed, UnknownCallFixed, UringFixed,
+    IdentityFixed, OpenFixed, PlaceFixed, ResolvedFixed, SignalFixed, SocketFixed, ThreadNameFixed, UnknownCallFixed, UringFixed,
 };
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -119,8 +119,10 @@ pub mod kind {
     pub const DNS: u16 = 41;
     /// The kernel asked whether a process has a capability.
     pub const CAPABILITY: u16 = 42;
+    /// What the kernel resolved, as it was about to act on it: told by one of its path hooks ([`crate::hooks`]).
+    pub const RESOLVED: u16 = 43;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 43;
+    pub const COUNT: usize = 44;
 }
 
 /// Bits of [`Header::flags`].
@@ -140,6 +142,16 @@ pub mod flags {
     /// The record stands for several operations that failed in the same way: its last eight bytes say for how many, itself
     /// included ([`crate::repeat`]).
     pub const REPEATED: u16 = 1 << 6;
+    /// Of a request to an io_uring: what the kernel resolves of it is told by a record of its own ([`super::kind::RESOLVED`]).
+    pub const APART: u16 = 1 << 7;
+    /// Of a record of [`super::kind::RESOLVED`]: the record of the system call it happens in follows and names it.
+    pub const OF_CALL: u16 = 1 << 8;
+    /// Never in a record: the daemon sets it on a call of which it has what the kernel resolved.
+    pub const RESOLVED: u16 = 1 << 9;
+    /// Never in a record: what was asked for and what the kernel resolved are two paths.
+    pub const MISMATCH: u16 = 1 << 10;
+    /// Those that the daemon sets.
+    pub const DAEMONS: u16 = RESOLVED | MISMATCH;
 }
 
 /// Bits of the `path_flags` fields: what a path walk met.
@@ -258,7 +270,7 @@ macro_rules! assert_layout {
 }
 assert_layout! {
     Span = 12, Header = 96, FileId = 24, ExecFixed = 96, ForkFixed = 24, ExitFixed = 8, OpenFixed = 88,
-    PlaceFixed = 44, CallFixed = 168, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
+    PlaceFixed = 44, CallFixed = 176, SocketFixed = 88, IdentityFixed = 80, CgroupFixed = 32,
     SignalFixed = 56, UringFixed = 184, CgroupStateFixed = 32, ThreadNameFixed = 40, UnknownCallFixed = 8, ArgvFixed = 32,
-    FlowFixed = 56, DnsFixed = 56, CapabilityFixed = 8,
+    FlowFixed = 56, DnsFixed = 56, CapabilityFixed = 8, ResolvedFixed = 104,
 }

@@ -27,6 +27,8 @@ enum How {
     Child,
     /// A system call with these arguments, on a kernel that tells when it asks for a capability.
     Capability(libc::c_long, [Arg; 4]),
+    /// It comes with the calls before it: the kernel's own path hook reports them, where it is in use.
+    Hook,
     /// Through the 32-bit entry, in the child: where that entry is closed, it dies of it.
     Compat,
 }
@@ -59,6 +61,12 @@ impl Act {
         format!("{}{}", self.operation, if compat { " (32-bit)" } else { "" })
     }
 
+    /// Whether it is one of the kernel's own path hooks that must report; `operation` is its function then.
+    #[must_use]
+    pub const fn is_path_hook(&self) -> bool {
+        matches!(self.how, How::Hook)
+    }
+
     /// What its event is known by.
     #[must_use]
     pub fn sign(&self) -> Sign {
@@ -77,6 +85,10 @@ const DISCARD: &[u8] = &[2, 0, 0, 9, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 const fn call(kind: Kind, operation: &'static str, number: libc::c_long, args: [Arg; 4]) -> Act {
     Act { kind, operation, how: How::Call(number, args) }
+}
+
+const fn hook(operation: &'static str) -> Act {
+    Act { kind: Kind::Resolved, operation, how: How::Hook }
 }
 
 const fn child(kind: Kind, operation: &'static str) -> Act {
@@ -104,7 +116,7 @@ static ACTS: &[Act] = &[
     call(Kind::Link, "linkat", libc::SYS_linkat, [CWD, S(c"file2"), CWD, S(c"link")]),
     call(Kind::Symlink, "symlinkat", libc::SYS_symlinkat, [S(c"to"), CWD, S(c"symlink"), ZERO]),
     call(Kind::Mkdir, "mkdirat", libc::SYS_mkdirat, [CWD, S(c"dir"), N(0o700), ZERO]),
-    call(Kind::Mknod, "mknodat", libc::SYS_mknodat, [CWD, S(NONE), N(0o010_600), ZERO]),
+    call(Kind::Mknod, "mknodat", libc::SYS_mknodat, [CWD, S(c"fifo"), N(0o010_600), ZERO]),
     call(Kind::Truncate, "truncate", libc::SYS_truncate, [S(c"file2"), ZERO, ZERO, ZERO]),
     call(Kind::Truncate, "ftruncate", libc::SYS_ftruncate, [N(-1), ZERO, ZERO, ZERO]),
     call(Kind::Truncate, "fallocate", libc::SYS_fallocate, [N(-1), ZERO, ZERO, N(1)]),
@@ -139,6 +151,16 @@ static ACTS: &[Act] = &[
     call(Kind::ThreadName, "prctl", libc::SYS_prctl, [N(15), S(c"agentmon-canary"), ZERO, ZERO]),
     call(Kind::Argv, "prctl", libc::SYS_prctl, [N(35), N(8), ZERO, ZERO]),
     call(Kind::UnknownSyscall, "unknown_syscall", 1000, [ZERO, ZERO, ZERO, ZERO]),
+    hook("security_path_unlink"),
+    hook("security_path_rmdir"),
+    hook("security_path_rename"),
+    hook("security_path_link"),
+    hook("security_path_symlink"),
+    hook("security_path_mkdir"),
+    hook("security_path_mknod"),
+    hook("security_path_truncate"),
+    hook("security_path_chmod"),
+    hook("security_path_chown"),
     // The helper's own way into its cgroup.
     child(Kind::CgroupJoin, "cgroup_join"),
     child(Kind::Fork, "fork"),
@@ -180,7 +202,7 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
             How::QuestionReceived => received,
             How::Uring => uring::unlink_nothing(),
             How::Compat => compat,
-            How::Child => true,
+            How::Child | How::Hook => true,
         };
         if !possible {
             crate::view::say::out(index);

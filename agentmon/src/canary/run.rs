@@ -53,13 +53,14 @@ pub async fn run(monitor: &Monitor, mount: &Mount) -> Result<Findings, CanaryErr
     let args = ["canary".into(), place.0.clone().into_os_string()];
     let prepared = launch::prepare(mount, NAME, OsStr::new("/proc/self/exe"), &args, None)?;
     monitor.begin_canary(prepared.cgroups().clone())?;
-    let flown = fly(monitor, prepared).await;
+    let unused = without_hook(monitor);
+    let flown = fly(monitor, prepared, unused).await;
     let sightings = monitor.end_canary()?;
     Ok(judge(&flown?, &sightings))
 }
 
 /// Starts the helper and waits for its end and for its events. Gives the acts that could not be done.
-async fn fly(monitor: &Monitor, prepared: launch::Prepared) -> Result<HashSet<usize>, CanaryError> {
+async fn fly(monitor: &Monitor, prepared: launch::Prepared, unused: HashSet<usize>) -> Result<HashSet<usize>, CanaryError> {
     let mut launched = prepared.start(Stdio::piped())?;
     let ended = wait(&mut launched).await;
     let mut said = String::new();
@@ -68,13 +69,21 @@ async fn fly(monitor: &Monitor, prepared: launch::Prepared) -> Result<HashSet<us
     {
         stdout.read_to_string(&mut said)?;
     }
-    let impossible: HashSet<usize> = said.lines().filter_map(|line| line.parse().ok()).collect();
+    let mut impossible = unused;
+    impossible.extend(said.lines().filter_map(|line| line.parse::<usize>().ok()));
     let until = Instant::now() + REPORT_WITHIN;
     while ended.is_ok() && Instant::now() < until && judge(&impossible, &monitor.sightings()?).blind().next().is_some() {
         tokio::time::sleep(LOOK).await;
     }
     launched.finish(HELPER_WITHIN)?;
     ended.map(|()| impossible)
+}
+
+/// Acts that only a path hook reports which is not in use.
+fn without_hook(monitor: &Monitor) -> HashSet<usize> {
+    let in_use = |function| monitor.path_hooks().iter().any(|hook| hook.function == function && hook.is_in_use());
+    let unused = acts().iter().enumerate().filter(|(_, act)| act.is_path_hook() && !in_use(act.operation));
+    unused.map(|(index, _)| index).collect()
 }
 
 async fn wait(launched: &mut Launched) -> Result<(), CanaryError> {

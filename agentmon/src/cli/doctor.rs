@@ -10,7 +10,7 @@ use crate::metrics::serve::Health;
 use crate::monitor::{Monitor, Settings};
 use crate::rules::load::gather;
 use crate::sensor::programs::source;
-use crate::sensor::{SensorConfig, check_capabilities};
+use crate::sensor::{PathHook, PathHookState, SensorConfig, check_capabilities};
 use crate::view::say;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -64,19 +64,20 @@ impl Doctor {
         ));
         say::out(format_args!("deny     {}", deny_means()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-        let findings = runtime.block_on(look(&mount))?;
-        self.print(&findings);
+        let (findings, hooks) = runtime.block_on(look(&mount))?;
+        self.print(&findings, &hooks);
         let blind = findings.blind().count();
         Ok(if blind == 0 { 0 } else { errors::BLIND })
     }
 
-    fn print(&self, findings: &Findings) {
+    fn print(&self, findings: &Findings, hooks: &[PathHook]) {
         say::out(format_args!("\n{:<16} {:<8} {:<51} NOT SEEN", "KIND", "STATE", "HOOKS"));
         for kind in Kind::ALL {
-            let source = source(kind);
+            let source = source(kind, hooks);
             let state = findings.of(kind).map_or("untried", Sight::name);
             say::out(format_args!("{:<16} {:<8} {:<51} {}", kind.name(), state, source.hooks, source.blind_to));
         }
+        path_hooks(hooks);
         if self.verbose {
             say::out(format_args!("\n{:<24} {:<16} STATE", "OPERATION", "KIND"));
             for (act, sight) in &findings.sights {
@@ -89,17 +90,35 @@ impl Doctor {
     }
 }
 
+/// Which of the kernel's own path hooks are in use, and why the others are not: once, where it is one reason for all.
+fn path_hooks(hooks: &[PathHook]) {
+    say::out("");
+    if let Some(PathHook { state: PathHookState::NotAvailable(why), .. }) = hooks.first()
+        && hooks.iter().all(|hook| hook.state == hooks[0].state)
+    {
+        return say::out(format_args!("path hooks (fentry security_path_*): not available: {}", why.escape_debug()));
+    }
+    say::out(format_args!("{:<24} STATE", "PATH HOOK"));
+    for hook in hooks {
+        match &hook.state {
+            PathHookState::InUse => say::out(format_args!("{:<24} in use", hook.function)),
+            PathHookState::NotAvailable(why) => say::out(format_args!("{:<24} not available: {}", hook.function, why.escape_debug())),
+        }
+    }
+}
+
 /// One flight with a monitor of its own.
-async fn look(mount: &Mount) -> Result<Findings> {
+async fn look(mount: &Mount) -> Result<(Findings, Vec<PathHook>)> {
     let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let rules = gather(false, &[]).rules;
-    let sensor = SensorConfig { ring_bytes: Kernel::default().ring_bytes, messages: super::wants_probe_messages() };
+    let sensor = SensorConfig { ring_bytes: Kernel::default().ring_bytes, messages: super::wants_probe_messages(), path_hooks: true };
     let monitor =
         Monitor::start(Settings { sensor, rules, mode: Mode::Observe, log: None, screen: None, summary: false, metrics, health })?;
     let findings = canary::run(&monitor, mount).await;
+    let hooks = monitor.path_hooks().to_vec();
     monitor.stop("doctor")?;
-    Ok(findings?)
+    Ok((findings?, hooks))
 }
 
 /// What this build could refuse before the effect here.

@@ -189,7 +189,7 @@ impl Run {
         };
         let log = self.log_dir.as_deref().map(|dir| writer_config(dir, config, &rules)).transpose()?;
         Ok(Settings {
-            sensor: SensorConfig { ring_bytes: config.kernel.ring_bytes, messages: wants_probe_messages() },
+            sensor: SensorConfig { ring_bytes: config.kernel.ring_bytes, messages: wants_probe_messages(), path_hooks: true },
             rules,
             mode: if self.observe { Mode::Observe } else { Mode::Enforce },
             log,

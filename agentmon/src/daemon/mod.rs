@@ -51,7 +51,7 @@ async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) 
         tokio::spawn(serve::serve(listener, Arc::clone(&metrics), Arc::clone(&health)));
     }
     let monitor = Monitor::start(Settings {
-        sensor: SensorConfig { ring_bytes: config.kernel.ring_bytes, messages: probe_messages },
+        sensor: SensorConfig { ring_bytes: config.kernel.ring_bytes, messages: probe_messages, path_hooks: true },
         log: Some(writer_config(&config.log.dir, &config, &rules)?),
         rules,
         mode: config.response.mode,

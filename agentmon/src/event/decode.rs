@@ -88,11 +88,12 @@ pub fn decode(bytes: &Bytes) -> Result<Event, DecodeError> {
         comm: header.comm,
         outcome: outcome(header.ret),
         repeated: record.repeated()?,
-        flags: header.flags & !flags::REPEATED | changed_peer(&detail, header.flags),
+        flags: header.flags & !(flags::REPEATED | flags::DAEMONS) | changed_peer(&detail, header.flags),
         operation: operation(&header, kind, &detail),
         slot: header.slot,
         seq: header.seq,
         lost_before: header.lost_before,
+        resolved_ns: record.resolved_ns(&detail),
         detail,
     })
 }
@@ -130,6 +131,9 @@ fn outcome(ret: i64) -> Outcome {
 fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
     if let Detail::Uring(request) = detail {
         return uring::named(request.opcode).map_or(kind.name(), |(name, _)| name);
+    }
+    if let Detail::Resolved(resolved) = detail {
+        return resolved.function();
     }
     if let Detail::CgroupState(state) = detail {
         return state.action.operation();
@@ -190,6 +194,7 @@ impl Record<'_> {
             Kind::Flow => Detail::Flow(self.flow()?),
             Kind::Dns => Detail::Dns(self.dns()?),
             Kind::Capability => Detail::Capability(self.capability()?),
+            Kind::Resolved => Detail::Resolved(self.resolved()?),
             _ => Detail::Call(self.call(kind)?),
         })
     }
@@ -270,7 +275,7 @@ impl Record<'_> {
             op::UNLINKAT => fixed.args[0] & AT_REMOVEDIR != 0,
             _ => false,
         };
-        Ok(Unlink { path, asked, asked_at_enter: at_enter, directory })
+        Ok(Unlink { path, asked, asked_at_enter: at_enter, directory, file: FileId::default() })
     }
 
     /// A path as the program gave it, and where it leads.
@@ -350,6 +355,7 @@ mod call;
 mod dns;
 mod names;
 mod repeated;
+mod resolved;
 mod socket;
 
 pub use repeated::repetition;

@@ -3,7 +3,8 @@
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
 use super::{
-    Argv, Call, Capability, CgroupId, CgroupState, Dns, Flow, NetworkChange, ProcessKey, Signal, Socket, ThreadName, UnknownCall, Uring,
+    Argv, Call, Capability, CgroupId, CgroupState, Dns, Flow, NetworkChange, ProcessKey, Resolved, Signal, Socket, ThreadName, UnknownCall,
+    Uring,
 };
 use bytes::Bytes;
 
@@ -48,6 +49,8 @@ pub enum Detail {
     Dns(Dns),
     /// [`Kind::Capability`].
     Capability(Capability),
+    /// [`Kind::Resolved`](super::Kind::Resolved).
+    Resolved(Resolved),
     /// A request to a ring, of [`Kind::IoUring`](super::Kind::IoUring).
     Uring(Uring),
     /// Every kind that is told by its arguments; see [`Call::kind`].
@@ -247,6 +250,8 @@ pub struct Unlink {
     pub asked_at_enter: Option<Text>,
     /// Whether a directory was to be removed.
     pub directory: bool,
+    /// The file; zero unless the kernel's path hooks told.
+    pub file: FileId,
 }
 
 /// A change of identity; the values are those after the call.

@@ -15,6 +15,7 @@ mod kinds;
 mod names;
 mod netlink;
 pub mod path;
+mod resolved;
 mod signal;
 mod socket;
 mod uring;
@@ -33,6 +34,7 @@ pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
 pub use names::{Argv, ThreadName};
 pub use netlink::{Change, NetworkChange};
+pub use resolved::Resolved;
 pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
 pub use uring::Uring;
@@ -142,11 +144,13 @@ pub enum Kind {
     Dns = agentmon_common::record::kind::DNS,
     /// A capability was asked for.
     Capability = agentmon_common::record::kind::CAPABILITY,
+    /// What the kernel resolved, where no record of a system call says what came of it.
+    Resolved = agentmon_common::record::kind::RESOLVED,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -189,6 +193,7 @@ impl Kind {
         Self::Flow,
         Self::Dns,
         Self::Capability,
+        Self::Resolved,
     ];
 
     /// The kind with this number.
@@ -243,6 +248,7 @@ impl Kind {
             Self::Flow => "flow",
             Self::Dns => "dns",
             Self::Capability => "capability",
+            Self::Resolved => "resolved",
         }
     }
 }
@@ -308,6 +314,8 @@ pub struct Event {
     pub seq: u64,
     /// Records of that slot and ring lost just before this one.
     pub lost_before: u32,
+    /// Of a call: when the kernel resolved what it acts on, as [`Detail::Resolved`] of the same thread tells it; 0: nothing tells it.
+    pub resolved_ns: u64,
     /// What is particular to its kind.
     pub detail: Detail,
 }
@@ -336,6 +344,7 @@ impl Event {
             Detail::Flow(_) => Kind::Flow,
             Detail::Dns(_) => Kind::Dns,
             Detail::Capability(_) => Kind::Capability,
+            Detail::Resolved(_) => Kind::Resolved,
             Detail::Uring(_) => Kind::IoUring,
             Detail::Call(call) => call.kind,
         }

@@ -33,8 +33,9 @@ pub(super) fn body<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>) {
         }
         Detail::Unlink(unlink) => {
             named(line, &unlink.path, &unlink.asked);
-            // What a removed name stood for is not known, unless a directory was to be removed.
-            line.json.number("type_id", if unlink.directory { 2 } else { 0 });
+            // What a removed name stood for is not known, unless a directory was to be removed or the kernel told.
+            line.json.number("type_id", if unlink.directory { 2 } else { file_type(unlink.file.mode) });
+            file_uid(line, unlink.file);
             line.json.close();
         }
         _ => line.json.close(),

@@ -5,7 +5,7 @@
 
 use super::entry::MatchView;
 use super::line::{Head, LINE_MAX, Limits, Line, NAME_MAX};
-use super::{call_class, dns_class, file_class, kernel_class, network_class, process_class, security, text, uring_class};
+use super::{call_class, dns_class, file_class, kernel_class, network_class, process_class, resolved_class, security, text, uring_class};
 use crate::event::{Detail, WallClock};
 use crate::process::{Agent, Operation};
 use std::fmt::Write;
@@ -202,6 +202,7 @@ impl Format {
             Detail::Dns(dns) => dns_class::class(dns),
             Detail::Call(call) => call_class::class(call),
             Detail::Uring(uring) => uring_class::class(uring),
+            Detail::Resolved(it) => resolved_class::class(it),
             Detail::CgroupState(state) => kernel_class::cgroup_class(state),
             Detail::UnknownCall(_) | Detail::Capability(_) => kernel_class::call_class(),
             _ => process_class::class(event),
@@ -232,6 +233,7 @@ impl Format {
             Detail::Capability(capability) => kernel_class::capability(&mut line, op, *capability),
             Detail::Call(call) => call_class::body(&mut line, op, call),
             Detail::Uring(uring) => uring_class::body(&mut line, op, uring),
+            Detail::Resolved(it) => resolved_class::body(&mut line, op, it),
             _ => process_class::body(&mut line, op, &self.spaced),
         }
         line.json.object("unmapped");
@@ -242,6 +244,7 @@ impl Format {
             Detail::Netlink(netlink) => network_class::changed(&mut line, netlink),
             Detail::Call(call) => call_class::unmapped(&mut line, call),
             Detail::Uring(uring) => uring_class::unmapped(&mut line, uring),
+            Detail::Resolved(it) => resolved_class::unmapped(&mut line, it),
             Detail::Flow(_) => {}
             Detail::Dns(dns) => dns_class::unmapped(&mut line, dns),
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),

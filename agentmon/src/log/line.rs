@@ -201,13 +201,16 @@ impl<'o, 'e> Line<'o, 'e> {
 }
 
 /// Names of the bits of [`flags`], in `unmapped.flags`.
-const FLAG_NAMES: [(u16, &str); 6] = [
+const FLAG_NAMES: [(u16, &str); 9] = [
     (flags::COMPAT, "compat32"),
     (flags::READ_AT_EXIT, "read_at_exit"),
     (flags::UNREADABLE, "unreadable"),
     (flags::CHANGED, "changed"),
     (flags::TRUNCATED, "truncated"),
     (flags::SUBMITTED, "submitted"),
+    (flags::APART, "told_apart"),
+    (flags::RESOLVED, "resolved"),
+    (flags::MISMATCH, "path_mismatch"),
 ];
 
 /// The last component of a path; the whole of it when there is none.

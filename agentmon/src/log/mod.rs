@@ -15,6 +15,7 @@ mod line;
 mod network_class;
 mod process_class;
 mod records;
+mod resolved_class;
 mod security;
 pub mod text;
 mod uring_class;

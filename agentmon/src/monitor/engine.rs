@@ -14,11 +14,12 @@ use super::settings::Settings;
 use super::tally::Tally;
 use super::verdict::Verdicts;
 use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
+use crate::canary::Findings;
 use crate::cgroup::{Cgroup, Mount, WalkLimits};
 use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, CgroupId, Detail, Event, Kind, Kinds, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
-use crate::process::{Hosts, Operation, ProcessTable};
+use crate::process::{Hosts, Operation, ProcessTable, Resolutions};
 use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
@@ -64,6 +65,9 @@ pub struct Engine {
     messages: Receiver<Message>,
     mount: Mount,
     register: Register,
+    resolutions: Resolutions,
+    /// Events on their way from there; kept for its allocation.
+    joined: Vec<Event>,
     table: ProcessTable,
     hosts: Hosts,
     rules: rules::Engine,
@@ -98,6 +102,8 @@ impl Engine {
             messages,
             mount,
             register: Register::new(),
+            resolutions: Resolutions::default(),
+            joined: Vec::new(),
             table: ProcessTable::new(),
             hosts: Hosts::new(),
             rules: rules::Engine::new(settings.rules).with_clock(clock),
@@ -173,7 +179,7 @@ impl Engine {
 
     fn record(&mut self, frame: &Bytes) {
         match decode::decode(frame) {
-            Ok(event) => self.event(&event),
+            Ok(event) => self.received(event),
             Err(error) => {
                 self.tally.undecodable(decode::kind_number(frame));
                 tracing::error!("a record of the probes cannot be decoded: {error}");
@@ -181,17 +187,26 @@ impl Engine {
         }
     }
 
-    /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
-    fn event(&mut self, event: &Event) {
-        if !event.is_late() {
-            self.last_event_ns = event.timestamp_ns;
-        }
+    /// Counts an event, and lets those go on that it completes.
+    fn received(&mut self, event: Event) {
         if event.agent == CANARY {
             self.tally.canary(event.repeated);
-            self.canary.saw(event);
+            self.canary.saw(&event);
             return;
         }
         self.tally.received(event.kind(), event.repeated);
+        if event.is_late() {
+            return self.event(&event);
+        }
+        self.last_event_ns = event.timestamp_ns;
+        let mut joined = std::mem::take(&mut self.joined);
+        self.resolutions.take(event, &mut joined);
+        joined.drain(..).for_each(|event| self.event(&event));
+        self.joined = joined;
+    }
+
+    /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
+    fn event(&mut self, event: &Event) {
         self.home.guard(event);
         self.table.apply(event);
         self.revive(event);
@@ -296,7 +311,7 @@ impl Engine {
                 self.stop_watching(CANARY);
                 let _ = reply.send(self.canary.sightings());
             }
-            Message::CanaryFindings(findings) => self.canary.tell(&findings, &mut self.outputs, &self.recorder),
+            Message::CanaryFindings(findings) => self.canary_landed(&findings),
             Message::ReopenLog(reply) => {
                 self.outputs.reopen();
                 let _ = reply.send(());
@@ -309,6 +324,15 @@ impl Engine {
                 let _ = reply.send(());
             }
             Message::Finish { reason } => self.finishing = Some((reason, Instant::now())),
+        }
+    }
+
+    /// Tells what the canary found. A path hook that reports nothing is done without: what it leaves out the calls and
+    /// requests are asked for again.
+    fn canary_landed(&mut self, findings: &Findings) {
+        self.canary.tell(findings, &mut self.outputs, &self.recorder);
+        for act in findings.blind().filter(|act| act.is_path_hook()) {
+            self.sensor.drop_path_hook(act.operation, "it reported nothing of the canary");
         }
     }
 
@@ -484,6 +508,9 @@ impl Engine {
 
     fn finish(mut self) -> Finished {
         self.take_counted(Counted::All);
+        let mut joined = Vec::new();
+        self.resolutions.finish(&mut joined);
+        joined.iter().for_each(|event| self.event(event));
         self.account();
         let reason = self.finishing.take().map(|(reason, _)| reason).unwrap_or_default();
         self.outputs.lifecycle(boot_ns(), &Lifecycle::Stop { reason: &reason });

@@ -27,8 +27,8 @@ use crate::canary::{Findings, Sightings};
 use crate::event::{AgentId, Kinds};
 use crate::response::Command;
 use crate::rules::RuleSet;
-use crate::sensor::Sensor;
 use crate::sensor::ring::{self, Drain};
+use crate::sensor::{PathHook, Sensor};
 use anyhow::Context;
 use engine::Engine;
 use message::{Mailbox, Message};
@@ -39,6 +39,7 @@ pub struct Monitor {
     mailbox: Mailbox,
     drain: Drain,
     engine: JoinHandle<Finished>,
+    path_hooks: Vec<PathHook>,
 }
 
 impl Monitor {
@@ -48,6 +49,7 @@ impl Monitor {
     /// When the kernel side cannot be loaded, the log not be opened, or a thread not be started.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let (sensor, source) = Sensor::load(settings.sensor)?;
+        let path_hooks = sensor.path_hooks().to_vec();
         let (mailbox, messages) = Mailbox::new();
         let engine = Engine::new(settings, sensor, mailbox.clone(), messages)?;
         let (start, started) = std::sync::mpsc::sync_channel(1);
@@ -61,7 +63,13 @@ impl Monitor {
         mailbox.wakes(engine.thread().clone());
         let (drain, frames) = ring::start(source, engine.thread().clone()).context("cannot start the drain thread")?;
         start.send(frames).map_err(|_| MonitorError::EngineGone)?;
-        Ok(Self { mailbox, drain, engine })
+        Ok(Self { mailbox, drain, engine, path_hooks })
+    }
+
+    /// The kernel's own path hooks, as they were found at the start.
+    #[must_use]
+    pub fn path_hooks(&self) -> &[PathHook] {
+        &self.path_hooks
     }
 
     /// Begins to watch an agent, but for some kinds of events.

@@ -208,6 +208,7 @@ mod tests {
             operation: "test",
             slot: 0,
             repeated: 1,
+            resolved_ns: 0,
             seq: 1,
             lost_before: 0,
             detail,

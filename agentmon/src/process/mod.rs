@@ -4,11 +4,13 @@
 //! watching began arrives as `process_seen` events) and not for judging (`crate::rules`).
 
 mod hosts;
+mod resolutions;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use hosts::{ADDRESSES_MAX, Hosts};
+pub use resolutions::Resolutions;
 pub use table::ProcessTable;
 
 use crate::event::{AgentId, Event, Exec, ProcessKey};

@@ -1,5 +1,7 @@
 //! The table as a fold: what each event leaves behind, and the bounds.
 
+mod resolutions;
+
 use super::ProcessTable;
 use super::table::{EXITED_KEPT, PROCESSES_MAX};
 use crate::event::{
@@ -30,6 +32,7 @@ fn event(process: ProcessKey, detail: Detail) -> Event {
         repeated: 1,
         seq: 1,
         lost_before: 0,
+        resolved_ns: 0,
         detail,
     }
 }

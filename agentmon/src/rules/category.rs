@@ -2,7 +2,7 @@
 //!
 //! Routing is strict: a rule sees events of its category only, and by default successful ones only.
 
-use crate::event::{Address, Detail, Event, Kind, Open, Socket, Uring};
+use crate::event::{Address, Detail, Event, Kind, Open, Socket, Uring, flags};
 use agentmon_common::uring::opcode;
 
 /// `-EINPROGRESS`: a connection that is under way.
@@ -178,7 +178,10 @@ impl Categories {
             Detail::Capability(_) => one(Category::CapabilityUse),
             // What an agent's process receives is not the agent's doing.
             Detail::Signal(signal) if !signal.received => one(Category::ProcessSignal),
+            // What the kernel resolves of it is told by an event of its own, and counted there.
+            Detail::Uring(_) if event.has(flags::APART) => one(Category::IoUring),
             Detail::Uring(uring) => Self { list: requested(uring) },
+            Detail::Resolved(resolved) => Self { list: resolved_as(resolved.kind) },
             Detail::Call(call) => Self { list: called(call.kind) },
             _ => Self::default(),
         }
@@ -208,6 +211,14 @@ const fn called(kind: Kind) -> [Option<Category>; 3] {
         _ => return [None; 3],
     };
     [Some(one), two, None]
+}
+
+/// What the kernel resolved is what the system call would be.
+const fn resolved_as(kind: Kind) -> [Option<Category>; 3] {
+    match kind {
+        Kind::Unlink => [Some(Category::FileDelete), None, None],
+        kind => called(kind),
+    }
 }
 
 /// What a request to a ring is: a request, and what the system call would be that it stands for. Of an open only the intent

@@ -57,6 +57,15 @@ const FILE: &[Category] = &[
     Category::SystemSetting,
     Category::IoUring,
 ];
+/// What the kernel's path hooks tell of.
+const RESOLVED: &[Category] = &[
+    Category::FileEvent,
+    Category::FileChange,
+    Category::FileDelete,
+    Category::FileRename,
+    Category::FileLink,
+    Category::PermissionChange,
+];
 const OPEN: &[Category] = &[Category::FileEvent, Category::FileAccess, Category::FileChange];
 const DELETE: &[Category] = &[Category::FileDelete];
 /// Where both ends are known.
@@ -149,6 +158,9 @@ fields! {
     /// How far `TargetFilename` can be believed: `resolved` by the kernel, `joined` from what the program gave, `partial`: its
     /// front is missing. Absent when there is no path.
     PathTrust in FILE;
+    /// Whether what the program asked for and what the kernel resolved are two paths: a symbolic link, or another thread that changed
+    /// it; absent when the kernel's path hooks did not tell.
+    PathMismatch in RESOLVED;
     /// Of a rename the old name, of a link what it leads to, of a mount its source.
     SourceFilename in MOVED;
     /// Permission bits, four octal digits: `4755`.

@@ -6,8 +6,8 @@ use super::field::Field;
 use super::time;
 use crate::event::dns::type_name;
 use crate::event::{
-    AT_REMOVEDIR, Address, Call, Detail, Dns, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Signal, Socket, Unlink, Uring, WallClock,
-    flags,
+    AT_REMOVEDIR, Address, Call, Detail, Dns, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Resolved, Signal, Socket, Unlink, Uring,
+    WallClock, flags,
 };
 use crate::process::Operation;
 use agentmon_common::syscalls::X32_BIT;
@@ -165,6 +165,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::Outcome => word(event.outcome.error_name().unwrap_or("success")),
         Field::Comm => some(event.comm()),
         Field::EventKind => word(event.kind().name()),
+        Field::PathMismatch if event.has(flags::RESOLVED) => truth(event.has(flags::MISMATCH)),
         Field::EventTime => {
             let mut short = Short { bytes: [0; 112], len: 0 };
             time::write(joined.clock.epoch_ns(event.timestamp_ns), &mut short)?;
@@ -209,6 +210,7 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             _ => None,
         },
         Detail::Uring(uring) => requested(field, uring, event.operation),
+        Detail::Resolved(it) => resolved(field, it),
         Detail::Signal(signal) => signalled(field, signal),
         Detail::Call(call) => called(field, call),
         Detail::CgroupState(state) => match field {
@@ -303,6 +305,27 @@ fn requested<'a>(field: Field, uring: &'a Uring, operation: &'static str) -> Opt
         (Field::Initiated, Some(Address::Inet(_))) => truth(true),
         (Field::TargetSocket, Some(Address::UnixPath(path))) => some(&path.bytes),
         (Field::TargetSocket, Some(Address::UnixAbstract(name))) => Some(abstract_name(&name.bytes)),
+        _ => None,
+    }
+}
+
+fn resolved(field: Field, it: &Resolved) -> Option<Value<'_>> {
+    let (from, to) = match &it.second {
+        Some(second) => (Some(&it.path), second),
+        None => (None, &it.path),
+    };
+    let id = |name| it.arg(name).filter(|id| *id != u32::MAX).and_then(short);
+    match field {
+        Field::TargetFilename => some(&to.bytes),
+        Field::PathTrust => trust(to),
+        Field::SourceFilename if it.kind == Kind::Symlink => some(&it.text.as_ref()?.bytes),
+        Field::SourceFilename => some(&from?.bytes),
+        Field::TargetType => word(file_type(it.file.mode)?),
+        Field::Directory => truth(it.is_directory()),
+        Field::Mode => short(format_args!("{:04o}", it.arg("mode")? & 0o7777)),
+        Field::Flags => short(format_args!("{:#x}", it.arg("flags")?)),
+        Field::NewOwner => id("uid"),
+        Field::NewGroup => id("gid"),
         _ => None,
     }
 }

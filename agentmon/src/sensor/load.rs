@@ -5,6 +5,7 @@
 use super::btf::{Btf, BtfError, KERNEL_BTF};
 use super::cgroups::{self, CgroupLinks};
 use super::offsets::{self, OffsetsError};
+use super::paths::PathHooks;
 use super::pod::{PodOffsets, PodPut, PodSlot, PodStats};
 use super::probe_log::{self, ToTracing};
 use super::programs::{Hook, Need, PROBES, Presence, Probe};
@@ -46,6 +47,8 @@ pub struct SensorConfig {
     pub ring_bytes: u32,
     /// Whether the probes' debug messages are wanted.
     pub messages: bool,
+    /// Whether to try the kernel's own path hooks.
+    pub path_hooks: bool,
 }
 
 /// Why the kernel side could not be set up.
@@ -185,6 +188,8 @@ pub struct Sensor {
     on_agents: CgroupLinks,
     /// Programs that this kernel refused and that the monitor can do without.
     missing: Vec<Missing>,
+    /// The kernel's own path hooks, tried out.
+    pub(super) paths: PathHooks,
     always: usize,
     /// Agents that are watched; their cgroups may be gone while members live on.
     watched: Vec<AgentId>,
@@ -227,16 +232,20 @@ impl Sensor {
             seconds: Seconds::default(),
             on_agents: CgroupLinks::default(),
             missing: Vec::new(),
+            paths: PathHooks::default(),
             always: 0,
             watched: Vec::new(),
             messages,
         };
-        sensor.load_programs(&offsets)?;
+        let btf = aya::Btf::from_sys_fs().map_err(EbpfError::BtfError)?;
+        sensor.load_programs(&offsets, &btf)?;
+        if config.path_hooks {
+            sensor.try_path_hooks(&offsets, &btf);
+        }
         Ok((sensor, source))
     }
 
-    fn load_programs(&mut self, offsets: &Offsets) -> Result<(), SensorError> {
-        let btf = aya::Btf::from_sys_fs().map_err(EbpfError::BtfError)?;
+    fn load_programs(&mut self, offsets: &Offsets, btf: &aya::Btf) -> Result<(), SensorError> {
         for probe in &PROBES {
             if let Need::May(members) = probe.need
                 && let Some(absent) = offsets::first_absent(offsets, members)
@@ -244,7 +253,7 @@ impl Sensor {
                 self.do_without(probe, format!("this kernel has no {absent}"));
                 continue;
             }
-            if let Err(error) = self.load_program(probe, &btf) {
+            if let Err(error) = self.load_program(probe, btf) {
                 self.excuse(probe, error)?;
             }
         }
@@ -393,7 +402,7 @@ impl Sensor {
         }
     }
 
-    fn run_iterator(&mut self) -> Result<(), SensorError> {
+    pub(super) fn run_iterator(&mut self) -> Result<(), SensorError> {
         for probe in PROBES.iter().filter(|probe| probe.presence == Presence::OnWatch) {
             let error = |source| program_error("run", probe.program)(source);
             let program = iterator(&mut self.ebpf, probe.program)?;

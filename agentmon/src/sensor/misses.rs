@@ -27,6 +27,9 @@ impl Sensor {
                 _ => self.misses_of(probe.program)?,
             };
         }
+        for program in self.path_programs() {
+            misses[probe::PATH] += of_program(program).map_err(failed)?;
+        }
         Ok(misses)
     }
 
@@ -45,6 +48,7 @@ fn of_program(program: &Program) -> Result<u64, Error> {
         Program::BtfTracePoint(program) => program.fd(),
         Program::Iter(program) => program.fd(),
         Program::CgroupSkb(program) => program.fd(),
+        Program::FEntry(program) => program.fd(),
         _ => return Err(ErrorKind::Unsupported.into()),
     }
     .map_err(Error::other)?;

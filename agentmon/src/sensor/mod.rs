@@ -8,9 +8,11 @@ pub mod frames;
 mod load;
 mod misses;
 pub mod offsets;
+mod paths;
 mod pod;
 mod probe_log;
 pub mod programs;
+mod proof;
 mod refusal;
 mod repeats;
 pub mod ring;
@@ -20,4 +22,5 @@ mod shares;
 pub mod stats;
 
 pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};
+pub use paths::{PathHook, PathHookState};
 pub use repeats::Counted;

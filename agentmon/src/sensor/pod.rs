@@ -2,6 +2,7 @@
 //!
 //! `#[repr(transparent)]`: the layout is that of the struct within. Not for: what they mean (`agentmon_common`).
 
+use agentmon_common::hooks::Proof;
 use agentmon_common::offsets::Offsets;
 use agentmon_common::repeat::{Key, Repeated};
 use agentmon_common::stats::{CpuStats, Put, SlotStats, Taken};
@@ -61,3 +62,11 @@ pub(super) struct PodRepeated(pub Repeated);
 
 // SAFETY: Repeated is #[repr(C)] and made of bytes and u64 without padding, so any bytes are a value.
 unsafe impl aya::Pod for PodRepeated {}
+
+/// What the path hooks are tried with.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct PodProof(pub Proof);
+
+// SAFETY: Proof is #[repr(C)], made of u64 and of bytes in multiples of eight, so any bytes are a value and none is padding.
+unsafe impl aya::Pod for PodProof {}

@@ -2,7 +2,9 @@
 //!
 //! Not for: loading and attaching (`super`).
 
+use super::paths::PathHook;
 use crate::event::Kind;
+use agentmon_common::hooks::{HOOKS, Hook as PathFunction};
 use agentmon_common::stats::probe;
 
 /// How a program is attached.
@@ -61,9 +63,19 @@ const CALLS: &str = "tp_btf sys_exit, sys_enter";
 const BY_PATH: Source = Source { hooks: CALLS, blind_to: "the file behind a path: links in it are not followed" };
 const BY_CALL: Source = Source { hooks: CALLS, blind_to: "nothing known of" };
 
-/// The source of a kind.
+/// The source of a kind, with those of the kernel's own path hooks that are in use.
 #[must_use]
-pub const fn source(kind: Kind) -> Source {
+pub fn source(kind: Kind, hooks: &[PathHook]) -> Source {
+    let in_use = |hook: &PathFunction| hooks.iter().any(|known| known.function == hook.function && known.is_in_use());
+    let mut of_kind = HOOKS.iter().filter(|hook| hook.kind == kind as u16).peekable();
+    if of_kind.peek().is_some() && of_kind.all(in_use) {
+        return Source { hooks: "tp_btf sys_exit, sys_enter; fentry security_path_*", blind_to: "nothing known of" };
+    }
+    alone(kind)
+}
+
+/// The same without them.
+const fn alone(kind: Kind) -> Source {
     match kind {
         Kind::Exec => Source {
             hooks: "tp_btf sched_process_exec; failures: sys_exit",
@@ -98,6 +110,9 @@ pub const fn source(kind: Kind) -> Source {
         },
         Kind::Capability => {
             Source { hooks: "tp_btf cap_capable, since Linux 6.14", blind_to: "CAP_SYS_ADMIN in calls that take memory; what came of it" }
+        }
+        Kind::Resolved => {
+            Source { hooks: "fentry security_path_*, where they report", blind_to: "what comes of it; what is changed by an open file" }
         }
         Kind::ThreadName => Source { hooks: "tp_btf task_rename", blind_to: "nothing known of" },
         Kind::Argv => Source { hooks: "tp_btf sys_exit", blind_to: "arguments that are overwritten where they stand" },
@@ -306,6 +321,8 @@ mod tests {
     #[test]
     fn every_probe_has_a_counter_of_its_own() {
         let mut counters: Vec<usize> = PROBES.iter().map(super::Probe::counter).collect();
+        // The kernel's own path hooks share one.
+        counters.push(probe::PATH);
         counters.sort_unstable();
         assert_eq!(counters, (0..probe::COUNT).collect::<Vec<_>>());
     }

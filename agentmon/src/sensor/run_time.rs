@@ -64,6 +64,7 @@ fn info(program: &Program) -> Result<ProgramInfo, ProgramError> {
         Program::BtfTracePoint(program) => program.info(),
         Program::Iter(program) => program.info(),
         Program::CgroupSkb(program) => program.info(),
+        Program::FEntry(program) => program.info(),
         _ => Err(ProgramError::NotLoaded),
     }
 }

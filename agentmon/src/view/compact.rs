@@ -209,6 +209,7 @@ fn is_quiet(event: &Event) -> bool {
         Detail::Uring(uring) => {
             matches!(uring.opcode, opcode::OPENAT | opcode::OPENAT2 | opcode::MKDIRAT) && !uring.creates() && !uring.for_writing()
         }
+        Detail::Resolved(it) => matches!(it.kind, Kind::Mkdir),
         // Thread pools name their threads; what others do to an agent's cgroups the monitor tells in its own words.
         Detail::ThreadName(name) => name.thread != event.process.tgid,
         Detail::CgroupState(state) => !state.by_member,
@@ -249,6 +250,7 @@ const fn verb(event: &Event) -> &'static str {
         Detail::Dns(_) => "dns",
         Detail::Capability(_) => "capable",
         Detail::Uring(_) => "io_uring",
+        Detail::Resolved(it) => call_verb(it.kind),
         Detail::Call(call) => call_verb(call.kind),
     }
 }
@@ -309,6 +311,7 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Dns(dns) => target::dns(line, dns, TARGET_WIDTH),
         Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
+        Detail::Resolved(it) => target::resolved(line, it, TARGET_WIDTH),
         Detail::Uring(uring) => target::request(line, op.event.operation, uring, TARGET_WIDTH),
         Detail::Call(call) => target::call(line, op.event.operation, call, op.event.has(flags::UNREADABLE), TARGET_WIDTH),
     }
@@ -412,6 +415,7 @@ mod tests {
 09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
 09:22:38.577 dns      claude-code/7f3a example.com A -> 10.0.0.53:53  curl[4712]
 09:22:38.577 capable  claude-code/7f3a CAP_SYS_ADMIN  curl[4712]
+09:22:38.577 rename   claude-code/7f3a /work/repo/src/main.rs -> /work/gone flags=0x0 (resolved)  curl[4712]
 ";
         assert_eq!(lines, want);
     }

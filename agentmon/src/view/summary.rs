@@ -7,7 +7,7 @@ use super::escape::escape_within;
 use super::style::{Paint, Tone, level_name, of_level};
 use super::tally::Tally;
 use super::{counted, target};
-use crate::event::{Call, Detail, Event, Exec, Kind, Socket, Uring};
+use crate::event::{Call, Detail, Event, Exec, Kind, Resolved, Socket, Uring, flags};
 use crate::log::{BreakerView, Loss, MatchView};
 use crate::process::Operation;
 use agentmon_common::uring::opcode;
@@ -123,7 +123,10 @@ impl Summary {
             Detail::CgroupState(state) if state.by_member => self.calls.add_times(event.operation.as_bytes(), failed, event.repeated),
             Detail::UnknownCall(call) => self.calls.add_times(format!("system call {:#x}", call.number).as_bytes(), failed, event.repeated),
             Detail::Argv(_) => self.calls.add_times(b"prctl PR_SET_MM", failed, event.repeated),
+            // What it comes to is told apart.
+            Detail::Uring(_) if event.has(flags::APART) => {}
             Detail::Uring(uring) => self.request(event, uring),
+            Detail::Resolved(it) => self.resolved(event, it),
             // What this monitor kills is told under `breaker`, or as left behind.
             Detail::Signal(signal) if signal.other_agent.is_none() && !signal.from_monitor => {
                 let mut text = String::new();
@@ -160,6 +163,17 @@ impl Summary {
             (Kind::Rename | Kind::Link, Some(to)) if !failed => self.written.add(&to.path.bytes, false),
             (Kind::Truncate | Kind::Symlink | Kind::Mknod, _) if !failed => self.written.add(&call.target.path.bytes, false),
             _ => self.calls.add_times(event.operation.as_bytes(), failed, event.repeated),
+        }
+    }
+
+    /// What the kernel resolved, as if a system call had done it.
+    fn resolved(&mut self, event: &Event, it: &Resolved) {
+        match (it.kind, &it.second) {
+            (Kind::Mkdir, _) => {}
+            (Kind::Unlink, _) => self.deleted.add(directory(&it.path.bytes), false),
+            (Kind::Rename | Kind::Link, Some(to)) => self.written.add(&to.bytes, false),
+            (Kind::Truncate | Kind::Symlink | Kind::Mknod, _) => self.written.add(&it.path.bytes, false),
+            _ => self.calls.add(event.operation.as_bytes(), false),
         }
     }
 
@@ -308,12 +322,13 @@ mod tests {
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  44 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 cgroup_state, 1 thread_name, 1 unknown_syscall, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink, 1 argv, 1 flow, 1 dns, 1 capability
+        let want = r"summary  45 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 cgroup_state, 1 thread_name, 1 unknown_syscall, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink, 1 argv, 1 flow, 1 dns, 1 capability, 1 resolved
 ran  1
        1 x /usr/bin/curl
-wrote  6, 0 created
+wrote  7, 0 created
        3 x /work/repo/src/main.rs
        2 x /work/repo/src/lib.rs
+       1 x /work/gone
        1 x /work/\x1b]0;x\x07
 deleted  1, by directory
        1 x /work/repo/src

@@ -4,7 +4,7 @@
 
 use super::escape::{escape, escape_within};
 use crate::event::dns::{Message, rcode_name, type_name};
-use crate::event::{Address, Call, Dns, Exec, Kind, NetworkChange, Signal, Socket, Target, Text, ThreadName, Uring};
+use crate::event::{Address, Call, Dns, Exec, Kind, NetworkChange, Resolved, Signal, Socket, Target, Text, ThreadName, Uring};
 use std::fmt::Write;
 
 /// A command line as one would type it: arguments that a shell would split or change stand in single quotes.
@@ -197,6 +197,20 @@ fn said(out: &mut String, message: &Message, width: usize) {
         escape(&mut answers, &answer.data);
     }
     cut(out, &answers, width);
+}
+
+/// `/work/x`, `/work/a -> /work/b`; what came of it is not known.
+pub(super) fn resolved(out: &mut String, it: &Resolved, width: usize) {
+    file(out, &it.path.bytes, &[], width);
+    let to = it.second.as_ref().map(|second| &second.bytes).or(it.text.as_ref().map(|text| &text.bytes));
+    if let Some(to) = to {
+        out.push_str(" -> ");
+        escape_within(out, to, width);
+    }
+    for (name, value) in it.args() {
+        let _ = write!(out, " {name}={value:#x}");
+    }
+    out.push_str(" (resolved)");
 }
 
 /// What was done with a socket: the address it is about, and of an accepted connection where it came in.

@@ -7,7 +7,7 @@ use agentmon_tests::kernel_has::probes_without_hook;
 const RING_BYTES: u32 = 256 * 1024;
 
 fn main() -> anyhow::Result<()> {
-    let (sensor, _ring) = Sensor::load(SensorConfig { ring_bytes: RING_BYTES, messages: false })?;
+    let (sensor, _ring) = Sensor::load(SensorConfig { ring_bytes: RING_BYTES, messages: false, path_hooks: true })?;
     let missing = sensor.missing();
     let without_hook = probes_without_hook();
     let expected = missing.iter().all(|missing| without_hook.contains(&missing.program));

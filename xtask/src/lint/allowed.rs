@@ -10,6 +10,7 @@ pub const IO_IN_PURE_STAGES: &[Allowed] = &[("agentmon/src/rules/load.rs", "read
 /// Places in agentmon that may use `unsafe`.
 pub const UNSAFE: &[Allowed] = &[
     ("agentmon/src/sensor/pod.rs", "aya's Pod trait for the values of our maps"),
+    ("agentmon/src/sensor/proof.rs", "truncate by path, which rustix does not have"),
     ("agentmon/src/agents/launch.rs", "the child between fork and exec: pre_exec, signals, close_range"),
     ("agentmon/src/agents/lifeline.rs", "fork of the guard process"),
     ("agentmon/src/canary/raw.rs", "system calls by number, and the 32-bit entry"),

@@ -4,8 +4,8 @@ use super::{decode, kind_number};
 use crate::event::{Address, Delivery, Detail, Event, Kind, PathTrust, flags, path_flags};
 use agentmon_common::record::{
     ArgvFixed, CallFixed, CapabilityFixed, CgroupFixed, CgroupStateFixed, DnsFixed, ExecFixed, ExitFixed, FileId, FlowFixed, ForkFixed,
-    Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed, UnknownCallFixed,
-    UringFixed, kind, signal_bits,
+    Header, IdentityFixed, NO_SYSCALL, OpenFixed, PlaceFixed, ResolvedFixed, SignalFixed, SocketFixed, Span, ThreadNameFixed,
+    UnknownCallFixed, UringFixed, kind, signal_bits,
 };
 use agentmon_common::syscalls::{NAMES, PER_ABI, SHAPES, TABLE, index, op};
 use bytes::Bytes;
@@ -155,6 +155,12 @@ fn named_record(kind: Kind) -> Option<Bytes> {
             let argv = record.push(b"sshd\0");
             record.header.syscall = 157;
             record.finish(&ArgvFixed { option: 9, argv, ..ArgvFixed::default() })
+        }
+        Kind::Resolved => {
+            let mut record = Builder::new::<ResolvedFixed>(kind as u16, 0);
+            let path = record.push_path(&[b"work".to_vec(), b"x".to_vec()]);
+            let second = record.push_path(&[b"work".to_vec(), b"y".to_vec()]);
+            record.finish(&ResolvedFixed { file: FILE, path, second, hook: 2, ..ResolvedFixed::default() })
         }
         Kind::Flow => {
             let address = |last| std::array::from_fn(|at| [10, 0, 0, last].get(at).copied().unwrap_or(0));

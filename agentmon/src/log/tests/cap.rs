@@ -88,7 +88,7 @@ proptest! {
     #[test]
     fn files_and_sockets_of_any_name_fit(name in bytes(), asked in bytes(), before in bytes()) {
         let name_path = || Path { bytes: Bytes::copy_from_slice(&name), ..Path::default() };
-        let unlink = Unlink { path: name_path(), asked: text(&asked), asked_at_enter: Some(text(&before)), directory: true };
+        let unlink = Unlink { path: name_path(), asked: text(&asked), asked_at_enter: Some(text(&before)), directory: true, ..Unlink::default() };
         let removed = line("unlinkat", Detail::Unlink(unlink))?;
         if !name.is_empty() && let Some(got) = recovered(&removed, "path", &removed["file"]["path"]) {
             prop_assert_eq!(&got, &name);

@@ -3,8 +3,8 @@
 use crate::event::dns::{Answer, Message, Question};
 use crate::event::{
     Address, AgentId, Argv, Call, Capability, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec,
-    Exit, FileId, Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target,
-    Text, ThreadName, UnknownCall, Unlink, WallClock,
+    Exit, FileId, Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Resolved, Signal, SignalName, Socket,
+    Target, Text, ThreadName, UnknownCall, Unlink, WallClock,
 };
 use crate::log::{BreakerView, Format, Host, MatchView, ProcessRef};
 use crate::process::{Agent, Operation, Process};
@@ -96,6 +96,7 @@ pub(crate) fn sample(operation: &'static str, detail: Detail) -> Sample {
             repeated: 1,
             seq: 1,
             lost_before: 0,
+            resolved_ns: 0,
             detail,
         },
         agent: Agent { id: AgentId(1), name: "claude-code".into(), session: "7f3a9c1e".into() },
@@ -237,6 +238,7 @@ pub(crate) fn every_kind() -> Vec<Sample> {
                     asked: text(b"src/main.rs"),
                     asked_at_enter: None,
                     directory: false,
+                    file: FileId::default(),
                 }),
             ),
             Kind::Identity => sample(
@@ -260,6 +262,20 @@ pub(crate) fn every_kind() -> Vec<Sample> {
             }
             Kind::Capability => sample("sethostname", Detail::Capability(Capability { number: 21, in_initial_namespace: true })),
             Kind::Dns => sample("dns_egress", asked(None)),
+            Kind::Resolved => sample(
+                "security_path_rename",
+                Detail::Resolved(Resolved {
+                    kind: Kind::Rename,
+                    hook: 2,
+                    args: [0, 0],
+                    file: FileId { major: 8, minor: 1, ino: 77, mode: 0o100_644, nlink: 1 },
+                    path: path(b"/work/repo/src/main.rs"),
+                    second: Some(path(b"/work/gone")),
+                    replaced: FileId::default(),
+                    text: None,
+                    by_worker: true,
+                }),
+            ),
             Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => socket(kind),
             Kind::Netlink => {
                 let change = Change::Message { protocol: 12, message: 0x0a02, flags: 5 };

@@ -2,7 +2,8 @@
 
 use super::support::{
     Case, capability, connect, connect_unix, create, dns, engine, evaluate, exec, exec_as, firewall_option, flow, froze, identity, leave,
-    made, matches, moved, netlink, path, read, renamed, rule, send, send_unix, tcp, titles, unknown_call, unlink, unlink_by_uring, write,
+    made, matches, moved, netlink, path, read, renamed, resolved_unlink, rule, send, send_unix, tcp, titles, unknown_call, unlink,
+    unlink_by_uring, write,
 };
 use crate::event::{Address, Detail, Kind, Socket, flags};
 use crate::rules::{Action, Category, Field};
@@ -387,6 +388,15 @@ fn fields_of_sockets_say_which_end_is_whose() {
 
 #[test]
 fn a_request_to_a_ring_is_what_it_asks_for_and_submitted() {
+    let resolved = resolved_unlink("/home/u/x");
+    let said = "s: {TargetFilename: /home/u/x, PathTrust: resolved, Outcome: submitted, EventKind: resolved}\ncondition: s";
+    assert!(matches("file_delete", said, &resolved));
+    let mut both = unlink("/home/u/x");
+    assert!(!matches("file_delete", "s: {PathMismatch|exists: true}\ncondition: s", &both), "nothing was told");
+    both.event.flags = flags::RESOLVED;
+    assert!(matches("file_delete", "s: {PathMismatch: false}\ncondition: s", &both));
+    both.event.flags |= flags::MISMATCH;
+    assert!(matches("file_delete", "s: {PathMismatch: true}\ncondition: s", &both));
     let request = unlink_by_uring("/home/u/x");
     assert!(matches("io_uring", "s: {Opcode: unlinkat, Outcome: submitted, TargetFilename: /home/u/x}\ncondition: s", &request));
     assert!(matches("file_delete", "s: {TargetFilename: /home/u/x, Directory: 'false'}\ncondition: s", &request));

@@ -1,8 +1,8 @@
 //! The pack that comes with the program: every rule loads, fires on what it is for, and not on what is near it.
 
 use super::support::{
-    Case, connect, connect_unix, create, evaluate, exec, exec_as, firewall_option, identity, leave, made, netlink, read, send, send_unix,
-    signal, tcp, unlink, unlink_by_uring, write, write_device,
+    Case, connect, connect_unix, create, evaluate, exec, exec_as, firewall_option, identity, leave, made, netlink, read, resolved_unlink,
+    send, send_unix, signal, tcp, unlink, unlink_by_uring, write, write_device,
 };
 use crate::event::{Kind, PathTrust};
 use crate::rules::{Action, Engine, built_in};
@@ -241,7 +241,7 @@ fn remove(directory: &str, files: u64) -> Vec<(u64, Action)> {
     remove_by(unlink, directory, files)
 }
 
-fn remove_by(unlink: fn(&str) -> Case, directory: &str, files: u64) -> Vec<(u64, Action)> {
+fn remove_by(unlink: impl Fn(&str) -> Case, directory: &str, files: u64) -> Vec<(u64, Action)> {
     let mut engine = Engine::new(built_in().rules);
     let mut actions = Vec::new();
     for number in 1..=files {
@@ -249,6 +249,20 @@ fn remove_by(unlink: fn(&str) -> Case, directory: &str, files: u64) -> Vec<(u64,
         actions.extend(evaluate(&mut engine, &case).into_iter().map(|found| (number, found.rule.action)));
     }
     actions
+}
+
+#[test]
+fn a_removal_through_an_io_uring_that_the_kernel_tells_too_is_counted_once() {
+    let apart = |path: &str| {
+        let mut request = unlink_by_uring(path);
+        request.event.flags |= crate::event::flags::APART;
+        request
+    };
+    assert_eq!(remove_by(apart, "/home/u/Documents", 400), [], "the request of a file that may not even be there");
+    // Asked for through a link: counted as well, each file would be two.
+    let both = |path: &str| if path.ends_with("1.txt") { resolved_unlink(path) } else { apart(&path.replace("/home/", "/soft/")) };
+    assert_eq!(remove_by(both, "/home/u/Documents", 400), [], "forty files");
+    assert_eq!(remove_by(resolved_unlink, "/home/u/Documents", 400), [(50, Action::Alert), (200, Action::Freeze)]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::event::dns::{Answer, Message, Question};
 use crate::event::{
     Address, AgentId, Argv, Capability, Cgroup, CgroupAction, CgroupId, CgroupState, Change, Delivery, Detail, Dns, Event, Exec, FileId,
-    Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Signal, SignalName, Socket, Target, Text, ThreadName,
-    UnknownCall, Unlink, Uring, flags,
+    Flow, Identity, Kind, NetworkChange, Open, Outcome, Path, PathTrust, ProcessKey, Resolved, Signal, SignalName, Socket, Target, Text,
+    ThreadName, UnknownCall, Unlink, Uring, flags,
 };
 use crate::process::{Agent, Operation, Process};
 use crate::rules::{Engine, Match, Source, load};
@@ -77,6 +77,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         repeated: 1,
         seq: 1,
         lost_before: 0,
+        resolved_ns: 0,
         detail,
     };
     let agent = Agent { id: AgentId(1), name: "tester".into(), session: "7f3a9c1e".into() };
@@ -135,6 +136,25 @@ pub fn unlink(target: &str) -> Case {
 pub fn unlink_by_uring(path_bytes: &str) -> Case {
     let target = Target { path: path(path_bytes.as_bytes()), asked: text(path_bytes.as_bytes()), at_enter: None };
     let mut case = case("io_uring_unlinkat", Detail::Uring(uring(36, target)));
+    case.event.flags = flags::SUBMITTED;
+    case
+}
+
+/// What the kernel resolved where no call says what came of it.
+pub fn resolved_unlink(target: &str) -> Case {
+    let file = FileId { ino: 9, nlink: 1, mode: 0o100_644, ..FileId::default() };
+    let it = Resolved {
+        kind: Kind::Unlink,
+        hook: 0,
+        args: [0; 2],
+        file,
+        path: path(target.as_bytes()),
+        second: None,
+        replaced: FileId::default(),
+        text: None,
+        by_worker: true,
+    };
+    let mut case = case("security_path_unlink", Detail::Resolved(it));
     case.event.flags = flags::SUBMITTED;
     case
 }

@@ -127,7 +127,7 @@ struct Shared {
 
 impl InProcess {
     pub fn start(agent: Option<&Group>) -> Result<Self> {
-        let config = SensorConfig { ring_bytes: 16 * 1024 * 1024, messages: false };
+        let config = SensorConfig { ring_bytes: 16 * 1024 * 1024, messages: false, path_hooks: true };
         let (mut sensor, source) = Sensor::load(config).context("cannot load the probes")?;
         let shared = Arc::new(Shared::default());
         let (sender, receiver) = std::sync::mpsc::channel();

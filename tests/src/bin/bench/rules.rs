@@ -180,6 +180,7 @@ fn event(process: &Process, operation: &'static str, detail: Detail, timestamp_n
         repeated: 1,
         seq: 1,
         lost_before: 0,
+        resolved_ns: 0,
         detail,
     }
 }

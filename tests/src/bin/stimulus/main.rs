@@ -23,6 +23,7 @@ mod names;
 mod netlink;
 mod network;
 mod numbers;
+mod paths;
 mod places;
 mod process;
 mod reach;
@@ -122,6 +123,13 @@ fn main() -> ExitCode {
         "signals-from" => signals::harmless(number(0) as i64),
         "uring" => uring::all(dir, false),
         "uring-sqpoll" => uring::all(dir, true),
+        "paths-links" => paths::links(dir),
+        "paths-others" => paths::others(dir),
+        "paths-bound" => paths::bound(dir),
+        "paths-compat" => paths::compat(dir),
+        "paths-ring" => paths::ring(dir),
+        "paths-flip" => paths::flip(dir, number(1)),
+        "paths-flip-directory" => paths::flip_directory(dir, number(1)),
         "cgroups" => groups::all(text(0), text(1)),
         "thread-names" => names::threads(),
         "arguments" => names::arguments(),

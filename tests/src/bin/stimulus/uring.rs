@@ -21,7 +21,7 @@ const SQE_BYTES: usize = 64;
 type Params = [u32; 30];
 
 /// A ring with one request at a time.
-struct Ring {
+pub struct Ring {
     fd: u64,
     /// Both rings are in one mapping (`IORING_FEAT_SINGLE_MMAP`, Linux 5.4).
     rings: *mut u8,
@@ -32,19 +32,19 @@ struct Ring {
 
 /// `struct io_uring_sqe`, of which these members are used.
 #[derive(Clone, Copy, Default)]
-struct Request {
-    opcode: u8,
-    fd: i64,
-    off: u64,
-    addr: u64,
-    len: u32,
-    op_flags: u32,
-    addr3: u64,
+pub struct Request {
+    pub opcode: u8,
+    pub fd: i64,
+    pub off: u64,
+    pub addr: u64,
+    pub len: u32,
+    pub op_flags: u32,
+    pub addr3: u64,
 }
 
 impl Ring {
     /// `None` where the kernel does not allow it.
-    fn new(polled: bool) -> Option<Self> {
+    pub fn new(polled: bool) -> Option<Self> {
         let mut params: Params = [0; 30];
         params[2] = if polled { SETUP_SQPOLL } else { 0 };
         // Milliseconds without a request after which the ring's thread sleeps.
@@ -69,7 +69,7 @@ impl Ring {
     }
 
     /// Hands one request over and waits for its result.
-    fn submit(&self, request: Request) -> i64 {
+    pub fn submit(&self, request: Request) -> i64 {
         let [sq_tail, sq_mask, sq_flags, sq_array] = [11, 12, 14, 16].map(|word| self.params[word]);
         let [cq_head, cq_tail, cq_mask, cqes] = [20, 21, 22, 25].map(|word| self.params[word]);
         let tail = self.word(sq_tail).load(Ordering::Acquire);

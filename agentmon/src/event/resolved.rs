@@ -1,0 +1,84 @@
+//! What the kernel resolved, as one of its own path hooks told it: the objects, whoever asked and by whatever name.
+//!
+//! Not for: finding the call that it belongs to (`crate::process::Resolutions`).
+
+use super::{Call, FileId, Kind, Path, PathTrust, Target, Text, Unlink};
+use agentmon_common::hooks::{ARGS_MAX, HOOKS, Hook, hook};
+
+/// The objects of an operation that the kernel was about to carry out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The kind that the same operation is as a system call.
+    pub kind: Kind,
+    /// One of `agentmon_common::hooks::hook`.
+    pub hook: u32,
+    /// Plain arguments; named by [`Resolved::args`].
+    pub args: [u32; ARGS_MAX],
+    /// What it acts on; zero when it is only being made.
+    pub file: FileId,
+    /// Its path.
+    pub path: Path,
+    /// Of a rename or link the new name.
+    pub second: Option<Path>,
+    /// Of a rename what the new name stands for until then; zero when it is free.
+    pub replaced: FileId,
+    /// What a symbolic link points to.
+    pub text: Option<Text>,
+    /// Whether a worker of an io_uring does it.
+    pub by_worker: bool,
+}
+
+impl Resolved {
+    fn hook(&self) -> Option<&'static Hook> {
+        HOOKS.get(self.hook as usize)
+    }
+
+    /// The kernel's function that told it.
+    #[must_use]
+    pub fn function(&self) -> &'static str {
+        self.hook().map_or("", |hook| hook.function)
+    }
+
+    /// The plain arguments with their names.
+    pub fn args(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.hook().map_or(&[][..], |hook| hook.args).iter().copied().zip(self.args)
+    }
+
+    /// A plain argument by its name.
+    #[must_use]
+    pub fn arg(&self, name: &str) -> Option<u32> {
+        self.args().find(|(named, _)| *named == name).map(|(_, value)| value)
+    }
+
+    /// Whether it is about a directory.
+    #[must_use]
+    pub const fn is_directory(&self) -> bool {
+        matches!(self.hook, hook::RMDIR | hook::MKDIR)
+    }
+
+    /// Puts the kernel's objects in place of what the call was given. Says whether the two differ.
+    pub fn correct_unlink(&self, unlink: &mut Unlink) -> bool {
+        unlink.file = self.file;
+        correct(&mut unlink.path, &self.path)
+    }
+
+    /// The same of a call that is told by its arguments.
+    pub fn correct_call(&self, call: &mut Call) -> bool {
+        call.file = self.file;
+        let mut differs = correct(&mut call.target.path, &self.path);
+        if let (Some(Target { path, .. }), Some(second)) = (&mut call.second, &self.second) {
+            differs |= correct(path, second);
+        }
+        differs
+    }
+}
+
+/// A path whose front is missing says nothing against another.
+fn correct(asked: &mut Path, resolved: &Path) -> bool {
+    if resolved.trust != PathTrust::Resolved {
+        return false;
+    }
+    let differs = asked.trust != PathTrust::Partial && asked.bytes != resolved.bytes;
+    *asked = resolved.clone();
+    differs
+}

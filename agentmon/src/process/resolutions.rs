@@ -1,0 +1,91 @@
+//! What the kernel resolved, joined to the call that asked for it, so that one event has both names.
+//!
+//! The record of a path hook comes before that of the call it happens in, and the call's names it by its time. A pure function
+//! of the events: nothing is dropped, and what no call claims is told as an event of its own. Not for: reading either record.
+
+use crate::event::{Detail, Event, Kind, flags};
+use std::collections::VecDeque;
+
+/// Most that wait for their call; more make the oldest go on alone. Each thread has one call at a time.
+const WAITING_MAX: usize = 1024;
+/// How long one waits: so long no call takes between its hook and its end, but on a file system that hangs. Measured by the
+/// events' own time.
+const WAITS_NS: u64 = 2_000_000_000;
+
+/// What waits for its call.
+#[derive(Debug, Default)]
+pub struct Resolutions {
+    /// In the order they came.
+    waiting: VecDeque<Event>,
+}
+
+impl Resolutions {
+    /// Takes an event; hands on what is to be told now, in order.
+    pub fn take(&mut self, mut event: Event, told: &mut Vec<Event>) {
+        self.let_go_old(event.timestamp_ns, told);
+        match &event.detail {
+            Detail::Resolved(_) if event.has(flags::OF_CALL) => {
+                if self.waiting.len() == WAITING_MAX {
+                    told.extend(self.waiting.pop_front());
+                }
+                self.waiting.push_back(event);
+                return;
+            }
+            Detail::Unlink(_) | Detail::Call(_) => self.join(&mut event, told),
+            // Whoever has ended makes no call any more.
+            Detail::Exit(_) => self.let_go(|waiting| waiting.process == event.process, told),
+            _ => {}
+        }
+        told.push(event);
+    }
+
+    /// No event will come any more.
+    pub fn finish(&mut self, told: &mut Vec<Event>) {
+        told.extend(self.waiting.drain(..));
+    }
+
+    fn join(&mut self, call: &mut Event, told: &mut Vec<Event>) {
+        let (tid, process) = (call.tid, call.process);
+        let of_thread = |waiting: &Event| waiting.tid == tid && waiting.process == process;
+        if call.resolved_ns != 0 {
+            let at = self.waiting.iter().position(|waiting| of_thread(waiting) && waiting.timestamp_ns == call.resolved_ns);
+            let found = at.and_then(|at| self.waiting.remove(at));
+            if let Some(resolved) = found
+                && !correct(call, &resolved)
+            {
+                told.push(resolved);
+            }
+        }
+        // An earlier one of this thread: its call's record was lost, or the kernel began anew.
+        self.let_go(of_thread, told);
+    }
+
+    fn let_go(&mut self, is_over: impl Fn(&Event) -> bool, told: &mut Vec<Event>) {
+        let mut at = 0;
+        while at < self.waiting.len() {
+            if is_over(&self.waiting[at]) {
+                told.extend(self.waiting.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn let_go_old(&mut self, now_ns: u64, told: &mut Vec<Event>) {
+        while self.waiting.front().is_some_and(|oldest| now_ns.saturating_sub(oldest.timestamp_ns) > WAITS_NS) {
+            told.extend(self.waiting.pop_front());
+        }
+    }
+}
+
+/// Gives a call what the kernel resolved of it. `false` when the two are not of one operation.
+fn correct(call: &mut Event, resolved: &Event) -> bool {
+    let Detail::Resolved(resolved) = &resolved.detail else { return false };
+    let differs = match &mut call.detail {
+        Detail::Unlink(unlink) if resolved.kind == Kind::Unlink => resolved.correct_unlink(unlink),
+        Detail::Call(of) if resolved.kind == of.kind => resolved.correct_call(of),
+        _ => return false,
+    };
+    call.flags |= flags::RESOLVED | if differs { flags::MISMATCH } else { 0 };
+    true
+}
