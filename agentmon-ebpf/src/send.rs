@@ -106,8 +106,9 @@ fn search(at: u64, messages: u64, narrow: bool) -> Destination {
     Destination { address: search.address, len: search.len, count: search.count }
 }
 
-/// Where the call sends to, as the program's memory says now.
-#[inline(always)]
+/// Where the call sends to, as the program's memory says now. Not inlined: what it reads would stand on the stack below all that
+/// follows.
+#[inline(never)]
 fn destination(call: &Call, args: &Args) -> Destination {
     let narrow = is_narrow(call);
     let one = |address: u64, len: u32| Destination { address, len, count: u32::from(len != 0) };
