@@ -7,6 +7,7 @@ use agentmon_tests::compare::match_all;
 use agentmon_tests::e2e::binary::order;
 use agentmon_tests::e2e::session::Session;
 use agentmon_tests::flat::flatten;
+use agentmon_tests::kernel_has;
 use agentmon_tests::run::Run;
 use agentmon_tests::skip::skip;
 use agentmon_tests::watch::Watch;
@@ -199,7 +200,9 @@ fn the_log_has_what_the_kernel_resolved_and_what_was_asked_for() {
 fn the_doctor_says_of_each_hook_whether_what_it_resolved_was_reported() {
     let said = order(&["doctor"]);
     println!("{}", said.stdout);
-    assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{}", said.stdout);
+    if kernel_has::cap_capable() {
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{}", said.stdout);
+    }
     let state = said.stdout.lines().find_map(|line| line.strip_prefix("resolved ")).expect("the kind").trim_start().to_owned();
     let in_use = said.stdout.lines().filter(|line| line.starts_with("security_path_") && line.ends_with(" in use")).count();
     let refused = said.stdout.contains("path hooks (fentry security_path_*): not available: ");

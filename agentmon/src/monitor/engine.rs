@@ -3,8 +3,10 @@
 //! It owns every stage's state, so that nothing is locked, and never waits for the log, the screen or the network. Not
 //! for: what a stage does; what follows a verdict stands in `super::verdict`.
 
+mod agents;
+mod tick;
+
 use super::canary::CanaryEye;
-use super::escaped;
 use super::floods::Floods;
 use super::home::Home;
 use super::message::{Mailbox, Message, MonitorError, Orderer};
@@ -13,14 +15,13 @@ use super::recorder::Recorder;
 use super::settings::Settings;
 use super::tally::Tally;
 use super::verdict::Verdicts;
-use crate::agents::{AgentCgroups, CANARY, Entry, Register, State};
+use crate::agents::{CANARY, Register, State};
 use crate::canary::Findings;
-use crate::cgroup::{Cgroup, Mount, WalkLimits};
+use crate::cgroup::{Cgroup, Mount};
 use crate::clock::{boot_ns, wall_clock};
-use crate::event::{AgentId, CgroupId, Detail, Event, Kind, Kinds, decode};
-use crate::log::{Counters, Host, Lifecycle, Loss, StateView};
+use crate::event::{AgentId, Detail, Event, Kind, decode};
+use crate::log::{Counters, Host, Lifecycle, Loss};
 use crate::process::{Hosts, Operation, ProcessTable, Resolutions};
-use crate::response::escapee::Outsider;
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
 use crate::sensor::frames::Frames;
@@ -346,78 +347,6 @@ impl Engine {
         }
     }
 
-    fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
-        let roots = cgroups.clone();
-        let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
-        for error in errors {
-            tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
-        }
-        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
-        self.floods.begin(&self.sensor, id);
-        self.update_probes();
-        self.next_tick = Instant::now();
-        match watched {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                self.unwatch(id);
-                Err(error.into())
-            }
-        }
-    }
-
-    fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
-        self.canary.begin();
-        let watched = self.sensor.watch(CANARY, &cgroups.fds(), || list(cgroups));
-        self.update_probes();
-        if watched.is_err() {
-            self.stop_watching(CANARY);
-        }
-        Ok(watched?)
-    }
-
-    /// By the kernel's list: the record of a move may still be on its way. When that cannot be read, a kill is ordered all
-    /// the same, whose verification tries again.
-    fn end_outside(&mut self, agent: AgentId) -> Option<usize> {
-        let Some(entry) = self.register.get(agent) else { return Some(0) };
-        let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
-        let left = outside.as_ref().map_or_else(
-            |error| {
-                tracing::error!("{error}");
-                None
-            },
-            |outside| Some(outside.len()),
-        );
-        if left != Some(0) {
-            let outside = outside.unwrap_or_default().iter().map(Outsider::key).collect();
-            let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
-            self.register.set_state(agent, state, SystemTime::now());
-        }
-        left
-    }
-
-    fn stop_watching(&mut self, agent: AgentId) {
-        self.unproved.remove(&agent);
-        if let Err(error) = self.sensor.unwatch(agent) {
-            tracing::error!("cannot stop watching: {error}");
-        }
-        self.update_probes();
-    }
-
-    fn unwatch(&mut self, agent: AgentId) {
-        self.stop_watching(agent);
-        self.take_counted(Counted::Of(agent));
-        self.rules.forget(agent);
-        self.hosts.forget(agent);
-        self.verdicts.forget(agent);
-        self.floods.end(agent);
-        if let Some((_, errors)) = self.register.unwatch(agent) {
-            // A cgroup that is gone has no mark to remove.
-            for error in errors.iter().filter(|error| !error.is_gone()) {
-                tracing::warn!("{error}");
-            }
-        }
-    }
-
     fn reload(&mut self, rules: Result<RuleSet, String>) {
         let error = match rules {
             Ok(rules) => {
@@ -437,73 +366,6 @@ impl Engine {
 
     fn update_probes(&self) {
         self.recorder.probes(self.sensor.attached());
-    }
-
-    /// Counters, losses, states: once a second.
-    fn tick(&mut self, frames: &Frames) {
-        self.next_tick = Instant::now() + TICK;
-        self.sensor.flush_messages();
-        self.take_counted(Counted::Over(boot_ns()));
-        self.account();
-        self.see_states();
-        self.recorder.tick(frames, &self.register, &self.table, &self.hosts);
-        self.recorder.correlations(self.rules.state());
-        if let Some(counters) = self.outputs.log_counters() {
-            self.recorder.log(&counters);
-        }
-    }
-
-    /// What somebody else froze or thawed. An order of ours that is still being verified is not that.
-    fn see_states(&mut self) {
-        let settled = |entry: &&Entry| entry.state != State::Killed && !self.verdicts.is_ordered(entry.agent.id);
-        let look = |entry: &Entry| Some((entry.agent.id, entry.cgroups.state().filter(|state| *state != entry.state)?));
-        let changed: Vec<(AgentId, State)> = self.register.iter().filter(settled).filter_map(look).collect();
-        for (agent, state) in changed {
-            let Some(entry) = self.register.get(agent) else { continue };
-            let root = entry.cgroups.roots().first();
-            let cgroup = root.map(|root| self.mount.relative(root).display().to_string()).unwrap_or_default();
-            let before = entry.state;
-            self.outputs.state(&StateView { timestamp_ns: boot_ns(), agent: &entry.agent, state, before, cgroup: &cgroup });
-            self.register.set_state(agent, state, SystemTime::now());
-        }
-    }
-
-    /// Reads the probes' counters; what was lost since the last time becomes a gap record.
-    fn account(&mut self) {
-        match self.sensor.stats() {
-            Ok(kernel) => self.tally.kernel(kernel),
-            Err(error) => tracing::error!("cannot read the probes' counters: {error}"),
-        }
-        match self.sensor.recursion_misses() {
-            Ok(skipped) => {
-                if self.tally.skipped(skipped) {
-                    self.look_again();
-                }
-                if self.tally.skipped_total() > 0
-                    && let Err(error) = self.sensor.attach_seconds()
-                {
-                    tracing::warn!("this kernel skips runs of the probes, and second copies of them do not help: {error}");
-                }
-            }
-            Err(error) => tracing::error!("{error}"),
-        }
-        self.tally.screen(self.outputs.take_screen_dropped());
-        self.recorder.tally(&self.tally, boot_ns());
-        self.floods.look(&self.sensor, &self.register);
-        let losses = self.tally.take_losses();
-        if !losses.is_empty() {
-            self.outputs.gap(boot_ns(), &losses);
-        }
-    }
-
-    /// After skipped runs of the probes of membership: what is in an agent's cgroups is the agent's, whoever missed how it
-    /// came there.
-    fn look_again(&mut self) {
-        for entry in self.register.iter() {
-            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds(), || list(&entry.cgroups)) {
-                tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
-            }
-        }
     }
 
     fn finish(mut self) -> Finished {
@@ -528,14 +390,4 @@ impl Engine {
         losses.counts.push(Loss { stage: "screen", kind: None, count: screen_dropped });
         Finished { summary, losses, kernel: self.tally.into_kernel(), log }
     }
-}
-
-/// Every cgroup of an agent, nested ones included.
-fn list(cgroups: &AgentCgroups) -> Vec<CgroupId> {
-    let mut ids = Vec::new();
-    for root in cgroups.roots() {
-        ids.push(root.id());
-        ids.extend(root.descendants(WalkLimits::default()).0.into_iter().map(|(id, _)| id));
-    }
-    ids
 }

@@ -4,7 +4,7 @@
 //! which one lies inside the other would be told twice; the node service watches topmost cgroups only. Not for: tracepoints
 //! (`super::load`), which know no cgroup.
 
-use super::load::SensorError;
+use super::error::SensorError;
 use super::programs::{Hook, PROBES, Presence, Way};
 use super::refusal::program_error;
 use crate::event::AgentId;

@@ -2,9 +2,11 @@
 //!
 //! Not for: draining records (`super::ring`).
 
-use super::btf::{Btf, BtfError, KERNEL_BTF};
+use super::btf::{Btf, KERNEL_BTF};
 use super::cgroups::{self, CgroupLinks};
-use super::offsets::{self, OffsetsError};
+use super::error::{SensorError, map_error};
+use super::members::{MEMBERS_PER_PAGE, Members};
+use super::offsets;
 use super::paths::PathHooks;
 use super::pod::{PodOffsets, PodPut, PodSlot, PodStats};
 use super::probe_log::{self, ToTracing};
@@ -15,27 +17,20 @@ use super::ring::RecordSource;
 use super::second::Seconds;
 use super::shares::Ledger;
 use super::stats::KernelStats;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::event::AgentId;
 use agentmon_common::offsets::Offsets;
 use agentmon_common::rings::URGENT_BYTES;
 use agentmon_common::stats::SLOTS;
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, Iter, ProgramError, tp_btf::BtfTracePointLinkId};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, Iter, tp_btf::BtfTracePointLinkId};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_log::EbpfLogger;
 use bytes::Bytes;
 use rustix::thread::CapabilitySet;
-use std::io::Read;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use thiserror::Error;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("AGENTMON_BPF_OBJECT"));
 
-/// Entries of one value of `AM_MEMBERS` (`agentmon-ebpf::maps::MEMBERS_PER_PAGE`).
-const MEMBERS_PER_PAGE: usize = 2048;
-/// Most passes over the kernel's tasks to forget an agent's members.
-const FORGET_PASSES: u32 = 8;
 /// Level byte that lets every message of the probes through, and the one that lets none.
 const MESSAGES_ALL: u8 = 5;
 const MESSAGES_NONE: u8 = 0;
@@ -51,117 +46,6 @@ pub struct SensorConfig {
     pub path_hooks: bool,
 }
 
-/// Why the kernel side could not be set up.
-#[derive(Debug, Error)]
-pub enum SensorError {
-    /// The process may not load eBPF programs.
-    #[error("not allowed to load eBPF programs: missing {0}")]
-    Capabilities(String),
-    /// The kernel does not describe its types.
-    #[error("cannot read the kernel's BTF from {KERNEL_BTF}: {0}")]
-    NoBtf(std::io::Error),
-    /// It does, but not in a form this reader knows.
-    #[error("cannot use the kernel's BTF from {KERNEL_BTF}: {0}")]
-    Btf(#[from] BtfError),
-    /// Members are missing or elsewhere than the probes expect.
-    #[error(transparent)]
-    Offsets(#[from] OffsetsError),
-    /// The eBPF object could not be loaded.
-    #[error("cannot load the eBPF object: {0}")]
-    Object(#[from] EbpfError),
-    /// A program was refused.
-    #[error("cannot {action} probe {program}: {source}")]
-    Program {
-        /// `load`, `attach` or `run`.
-        action: &'static str,
-        /// Name of the program.
-        program: &'static str,
-        /// What the kernel said, the verifier's log included.
-        source: Box<ProgramError>,
-    },
-    /// A program calls what this kernel does not have.
-    #[error("probe {program} needs {helper}, which this kernel does not have")]
-    Helper {
-        /// Name of the program.
-        program: &'static str,
-        /// Name of the kernel's function.
-        helper: String,
-    },
-    /// A map could not be read or written.
-    #[error("map {map}: {source}")]
-    Map {
-        /// Name of the map.
-        map: &'static str,
-        /// What the kernel said.
-        source: MapError,
-    },
-    /// Anything else of the operating system.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
-}
-
-impl SensorError {
-    /// What a person can do about it.
-    #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Capabilities(_) => Some("run as root (sudo), or give the binary CAP_BPF and CAP_PERFMON"),
-            Self::NoBtf(_) => Some("agentmon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y; every current distribution's is"),
-            Self::Btf(_) | Self::Offsets(_) => Some("this kernel is not supported yet; docs/kernel-support.md lists those that are"),
-            Self::Helper { .. } => Some("agentmon needs Linux 5.17 or newer; docs/kernel-support.md says what for"),
-            _ => None,
-        }
-    }
-}
-
-fn map_error(map: &'static str) -> impl FnOnce(MapError) -> SensorError {
-    move |source| SensorError::Map { map, source }
-}
-
-/// The kernel's table of which process belongs to which agent.
-#[derive(Clone)]
-pub struct Members(Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>);
-
-impl Members {
-    /// Process ids of an agent's living processes, wherever they are.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    pub fn of(&self, agent: AgentId) -> Result<Vec<u32>, SensorError> {
-        let mut members = Vec::new();
-        for page in 0..self.0.len() {
-            let owners = self.0.get(&page, 0).map_err(map_error("AM_MEMBERS"))?;
-            let first = page * MEMBERS_PER_PAGE as u32;
-            members.extend((first..).zip(owners).filter(|(_, owner)| u32::from(*owner) == agent.0).map(|(pid, _)| pid));
-        }
-        Ok(members)
-    }
-
-    /// The first of them with this process id or one above it, on its page of the table or the next: read in
-    /// microseconds, where the whole table takes milliseconds.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    pub fn next(&self, agent: AgentId, pid: u32) -> Result<Option<u32>, SensorError> {
-        let (page, at) = (pid / MEMBERS_PER_PAGE as u32, pid as usize % MEMBERS_PER_PAGE);
-        for (page, at) in [(page, at), (page + 1, 0)] {
-            if page >= self.0.len() {
-                break;
-            }
-            let owners = self.0.get(&page, 0).map_err(map_error("AM_MEMBERS"))?;
-            if let Some(found) = owners[at..].iter().position(|owner| u32::from(*owner) == agent.0) {
-                return Ok(Some(page * MEMBERS_PER_PAGE as u32 + (at + found) as u32));
-            }
-        }
-        Ok(None)
-    }
-}
-
 /// A program that this kernel refused and that the monitor can do without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
@@ -174,10 +58,10 @@ pub struct Missing {
 /// The loaded probes. Dropping it detaches them.
 pub struct Sensor {
     pub(super) ebpf: Ebpf,
-    cgroups: HashMap<MapData, u64, u32>,
+    pub(super) cgroups: HashMap<MapData, u64, u32>,
     members: Arc<Array<MapData, [u16; MEMBERS_PER_PAGE]>>,
-    forget: Array<MapData, u32>,
-    off: Array<MapData, u64>,
+    pub(super) forget: Array<MapData, u32>,
+    pub(super) off: Array<MapData, u64>,
     slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     repeats: Repeats,
@@ -185,14 +69,14 @@ pub struct Sensor {
     /// Links of the probes that are attached only while an agent is watched.
     pub(super) pair: Vec<(&'static str, BtfTracePointLinkId)>,
     pub(super) seconds: Seconds,
-    on_agents: CgroupLinks,
+    pub(super) on_agents: CgroupLinks,
     /// Programs that this kernel refused and that the monitor can do without.
-    missing: Vec<Missing>,
+    pub(super) missing: Vec<Missing>,
     /// The kernel's own path hooks, tried out.
     pub(super) paths: PathHooks,
     always: usize,
     /// Agents that are watched; their cgroups may be gone while members live on.
-    watched: Vec<AgentId>,
+    pub(super) watched: Vec<AgentId>,
     messages: Option<EbpfLogger<ToTracing>>,
 }
 
@@ -283,7 +167,7 @@ impl Sensor {
     }
 
     /// An error that costs only the kinds of events of this probe is said, and is none.
-    fn excuse(&mut self, probe: &Probe, error: SensorError) -> Result<(), SensorError> {
+    pub(super) fn excuse(&mut self, probe: &Probe, error: SensorError) -> Result<(), SensorError> {
         if probe.need == Need::Must {
             return Err(error);
         }
@@ -299,121 +183,6 @@ impl Sensor {
 
     pub(super) fn attach(&mut self, program: &'static str) -> Result<BtfTracePointLinkId, SensorError> {
         tracepoint(&mut self.ebpf, program)?.attach().map_err(program_error("attach", program))
-    }
-
-    /// Begins to watch an agent's cgroups. `roots` are its topmost; `list` names them, nested ones included; it is asked twice, so
-    /// that one made meanwhile is not missed. Processes that are there are reported as `process_seen`.
-    ///
-    /// # Errors
-    /// When a probe cannot be attached or a map is full; nothing stays half watched that was not before.
-    pub fn watch(&mut self, agent: AgentId, roots: &[BorrowedFd<'_>], mut list: impl FnMut() -> Vec<CgroupId>) -> Result<(), SensorError> {
-        self.attach_pair()?;
-        self.attach_to(agent, roots);
-        if !self.watched.contains(&agent) {
-            self.watched.push(agent);
-        }
-        for _ in 0..2 {
-            for CgroupId(id) in list() {
-                if self.cgroups.get(&id, 0).is_err() {
-                    self.cgroups.insert(id, agent.0, 0).map_err(map_error("AM_CGROUPS"))?;
-                }
-            }
-        }
-        self.run_iterator()
-    }
-
-    /// Switches off these kinds of records of an agent, and all others on, until it is no longer watched.
-    ///
-    /// # Errors
-    /// When the map cannot be written.
-    pub fn switch_off(&mut self, AgentId(agent): AgentId, kinds: Kinds) -> Result<(), SensorError> {
-        self.off.set(agent, kinds.bits(), 0).map_err(map_error("AM_OFF"))
-    }
-
-    /// Stops watching an agent: its cgroups make no new members, and its processes are none any more.
-    ///
-    /// # Errors
-    /// When a map cannot be read or written.
-    pub fn unwatch(&mut self, agent: AgentId) -> Result<(), SensorError> {
-        let of_agent = |(id, owner): (u64, u32)| (owner == agent.0).then_some(id);
-        let ids: Vec<u64> = self.cgroups.iter().filter_map(Result::ok).filter_map(of_agent).collect();
-        for id in ids {
-            // Gone meanwhile (rmdir): what was wanted.
-            let _ = self.cgroups.remove(&id);
-        }
-        self.on_agents.detach(agent);
-        self.watched.retain(|watched| *watched != agent);
-        // The number is used again.
-        let forgotten = self.forget(agent).and(self.switch_off(agent, Kinds::default()));
-        if self.watched.is_empty() {
-            self.detach_pair();
-        }
-        forgotten
-    }
-
-    /// Ends the membership of an agent's processes, escaped ones included. A child born while the tasks were listed can
-    /// be missed once; its own children likewise: hence more than one pass.
-    fn forget(&mut self, AgentId(agent): AgentId) -> Result<(), SensorError> {
-        self.forget.set(0, agent, 0).map_err(map_error("AM_FORGET"))?;
-        let mut result = Ok(());
-        for _ in 0..FORGET_PASSES {
-            result = self.run_iterator();
-            if result.is_err() || self.members().of(AgentId(agent))?.is_empty() {
-                break;
-            }
-        }
-        self.forget.set(0, 0, 0).map_err(map_error("AM_FORGET"))?;
-        result
-    }
-
-    fn attach_pair(&mut self) -> Result<(), SensorError> {
-        if !self.pair.is_empty() {
-            return Ok(());
-        }
-        for probe in PROBES.iter().filter(|probe| probe.presence == Presence::WhileWatching) {
-            if self.missing.iter().any(|missing| missing.program == probe.program) {
-                continue;
-            }
-            match self.attach(probe.program) {
-                Ok(link) => self.pair.push((probe.program, link)),
-                Err(error) => self.excuse(probe, error)?,
-            }
-        }
-        self.attach_watching_seconds()
-    }
-
-    /// Attaches the programs of cgroups. None of them is needed: what cannot be attached is said, and the agent is watched all
-    /// the same.
-    fn attach_to(&mut self, agent: AgentId, roots: &[BorrowedFd<'_>]) {
-        let missing: Vec<&str> = self.missing.iter().map(|missing| missing.program).collect();
-        for error in self.on_agents.attach(&mut self.ebpf, &missing, agent, roots) {
-            tracing::warn!("{error}: DNS messages of an agent are missed");
-        }
-    }
-
-    fn detach_pair(&mut self) {
-        let seconds = self.take_watching_seconds();
-        for (program, link) in self.pair.drain(..).chain(seconds) {
-            let detached = tracepoint(&mut self.ebpf, program)
-                .and_then(|program_ref| program_ref.detach(link).map_err(program_error("detach", program)));
-            if let Err(error) = detached {
-                tracing::warn!("{error}");
-            }
-        }
-    }
-
-    pub(super) fn run_iterator(&mut self) -> Result<(), SensorError> {
-        for probe in PROBES.iter().filter(|probe| probe.presence == Presence::OnWatch) {
-            let error = |source| program_error("run", probe.program)(source);
-            let program = iterator(&mut self.ebpf, probe.program)?;
-            let id = program.attach().map_err(error)?;
-            let link = program.take_link(id).map_err(program_error("run", probe.program))?;
-            let listing = "cannot list the kernel's tasks";
-            let mut file = link.into_file().map_err(|e| SensorError::Io { what: listing, source: std::io::Error::other(e) })?;
-            let mut nothing = Vec::new();
-            file.read_to_end(&mut nothing).map_err(|source| SensorError::Io { what: listing, source })?;
-        }
-        Ok(())
     }
 
     /// A reader of the kernel's table of members, for other threads.
@@ -530,7 +299,7 @@ pub(super) fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&
     program.try_into().map_err(program_error("use", name))
 }
 
-fn iterator<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, SensorError> {
+pub(super) fn iterator<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, SensorError> {
     let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
     program.try_into().map_err(program_error("use", name))
 }

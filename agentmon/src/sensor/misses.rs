@@ -3,10 +3,11 @@
 //! Before Linux 7.0 a program on a tracepoint cannot be preempted, and none of ours raises its own tracepoint. Read from
 //! `/proc/self/fdinfo`, because aya has no accessor. Not for: records that a probe could not hand on (`super::stats`).
 
-use super::load::{Sensor, SensorError};
+use super::error::SensorError;
+use super::load::Sensor;
 use super::programs::PROBES;
 use agentmon_common::stats::probe;
-use aya::programs::Program;
+use aya::programs::{Program, ProgramError};
 use std::io::{Error, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -43,6 +44,7 @@ fn failed(source: Error) -> SensorError {
     SensorError::Io { what: "cannot read from /proc/self/fdinfo which runs of a probe were skipped", source }
 }
 
+/// One that this kernel refused skips nothing.
 fn of_program(program: &Program) -> Result<u64, Error> {
     let fd = match program {
         Program::BtfTracePoint(program) => program.fd(),
@@ -50,8 +52,11 @@ fn of_program(program: &Program) -> Result<u64, Error> {
         Program::CgroupSkb(program) => program.fd(),
         Program::FEntry(program) => program.fd(),
         _ => return Err(ErrorKind::Unsupported.into()),
-    }
-    .map_err(Error::other)?;
+    };
+    let fd = match fd {
+        Err(ProgramError::NotLoaded) => return Ok(0),
+        fd => fd.map_err(Error::other)?,
+    };
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
     parse(&info).ok_or_else(|| ErrorKind::InvalidData.into())
 }

@@ -4,8 +4,10 @@
 
 pub mod btf;
 mod cgroups;
+mod error;
 pub mod frames;
 mod load;
+mod members;
 mod misses;
 pub mod offsets;
 mod paths;
@@ -20,7 +22,10 @@ pub mod run_time;
 mod second;
 mod shares;
 pub mod stats;
+mod watch;
 
-pub use load::{Members, Missing, Sensor, SensorConfig, SensorError, check_capabilities};
+pub use error::SensorError;
+pub use load::{Missing, Sensor, SensorConfig, check_capabilities};
+pub use members::Members;
 pub use paths::{PathHook, PathHookState};
 pub use repeats::Counted;

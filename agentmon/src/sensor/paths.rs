@@ -4,7 +4,8 @@
 //! Why functions and not LSM hooks: docs/decisions/0018. Not for: the probes that every kernel must have (`super::load`),
 //! nor what is done to try them (`super::proof`).
 
-use super::load::{Sensor, SensorError};
+use super::error::SensorError;
+use super::load::Sensor;
 use super::offsets;
 use super::pod::PodProof;
 use super::proof::{self, Ground};

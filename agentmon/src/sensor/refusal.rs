@@ -3,7 +3,7 @@
 //!
 //! The kernel decides by refusing the program; this only finds the sentence in its log that says why.
 
-use super::load::SensorError;
+use super::error::SensorError;
 use aya::programs::ProgramError;
 
 /// Helpers that came later than anything else agentmon needs: number (`include/uapi/linux/bpf.h`) and name.

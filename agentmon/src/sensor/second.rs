@@ -4,7 +4,8 @@
 //! Loaded and attached when the kernel has skipped the first run: others pay nothing for them. Not for: what a copy does
 //! (`agentmon-ebpf/src/second.rs`).
 
-use super::load::{Sensor, SensorError, tracepoint};
+use super::error::SensorError;
+use super::load::{Sensor, tracepoint};
 use super::programs::{Hook, PROBES, Presence, Probe};
 use super::refusal::program_error;
 use agentmon_common::stats::probe;

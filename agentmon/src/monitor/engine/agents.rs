@@ -1,0 +1,108 @@
+//! Agents that begin and end to be watched.
+//!
+//! Not for: what their processes do (`super`).
+
+use super::Engine;
+use crate::agents::{AgentCgroups, CANARY};
+use crate::cgroup::WalkLimits;
+use crate::event::{AgentId, CgroupId, Kinds};
+use crate::monitor::escaped;
+use crate::monitor::message::{MonitorError, Orderer};
+use crate::response::Command;
+use crate::response::escapee::Outsider;
+use crate::sensor::Counted;
+use std::time::{Instant, SystemTime};
+
+impl Engine {
+    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
+        let roots = cgroups.clone();
+        let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
+        for error in errors {
+            tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
+        }
+        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
+        self.floods.begin(&self.sensor, id);
+        self.update_probes();
+        self.next_tick = Instant::now();
+        match watched {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.unwatch(id);
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(super) fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
+        self.canary.begin();
+        let watched = self.sensor.watch(CANARY, &cgroups.fds(), || list(cgroups));
+        self.update_probes();
+        if watched.is_err() {
+            self.stop_watching(CANARY);
+        }
+        Ok(watched?)
+    }
+
+    /// By the kernel's list: the record of a move may still be on its way. When that cannot be read, a kill is ordered all
+    /// the same, whose verification tries again.
+    pub(super) fn end_outside(&mut self, agent: AgentId) -> Option<usize> {
+        let Some(entry) = self.register.get(agent) else { return Some(0) };
+        let outside = escaped::relist(self.sensor.members(), agent, &entry.cgroups, &self.mount)();
+        let left = outside.as_ref().map_or_else(
+            |error| {
+                tracing::error!("{error}");
+                None
+            },
+            |outside| Some(outside.len()),
+        );
+        if left != Some(0) {
+            let outside = outside.unwrap_or_default().iter().map(Outsider::key).collect();
+            let state = self.verdicts.order(entry, Command::Kill, &Orderer::SessionEnd, &self.mount, outside);
+            self.register.set_state(agent, state, SystemTime::now());
+        }
+        left
+    }
+
+    pub(super) fn stop_watching(&mut self, agent: AgentId) {
+        self.unproved.remove(&agent);
+        if let Err(error) = self.sensor.unwatch(agent) {
+            tracing::error!("cannot stop watching: {error}");
+        }
+        self.update_probes();
+    }
+
+    pub(super) fn unwatch(&mut self, agent: AgentId) {
+        self.stop_watching(agent);
+        self.take_counted(Counted::Of(agent));
+        self.rules.forget(agent);
+        self.hosts.forget(agent);
+        self.verdicts.forget(agent);
+        self.floods.end(agent);
+        if let Some((_, errors)) = self.register.unwatch(agent) {
+            // A cgroup that is gone has no mark to remove.
+            for error in errors.iter().filter(|error| !error.is_gone()) {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
+    /// After skipped runs of the probes of membership: what is in an agent's cgroups is the agent's, whoever missed how it
+    /// came there.
+    pub(super) fn look_again(&mut self) {
+        for entry in self.register.iter() {
+            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds(), || list(&entry.cgroups)) {
+                tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
+            }
+        }
+    }
+}
+
+/// Every cgroup of an agent, nested ones included.
+fn list(cgroups: &AgentCgroups) -> Vec<CgroupId> {
+    let mut ids = Vec::new();
+    for root in cgroups.roots() {
+        ids.push(root.id());
+        ids.extend(root.descendants(WalkLimits::default()).0.into_iter().map(|(id, _)| id));
+    }
+    ids
+}
