@@ -126,7 +126,7 @@ mod tests {
     fn unsafe_outside_the_table_is_found() {
         let text = "// SAFETY: fine.\nunsafe { f() }\n";
         assert_eq!(unsafe_place(&Tree::with("agentmon/src/daemon.rs", text)).len(), 1);
-        assert!(unsafe_place(&Tree::with("agentmon/src/sensor/load.rs", text)).is_empty());
+        assert!(unsafe_place(&Tree::with("agentmon/src/sensor/pod.rs", text)).is_empty());
         assert!(unsafe_place(&Tree::with("agentmon-ebpf/src/read.rs", text)).is_empty());
     }
 }
