@@ -92,7 +92,7 @@ pub fn chatter(dir: &Path) {
     let end = Instant::now() + LIFETIME;
     let mut number = 0_u32;
     while Instant::now() < end {
-        missing(&dir.join("nothing"));
+        missing(&dir.join(format!("nothing-{number}")));
         number += 1;
         if number == 20_000 {
             std::fs::write(dir.join("busy"), format!("{}\n", pid())).expect("a file");
