@@ -16,7 +16,7 @@ fn said(user: &str, script: &str) -> (Vec<String>, Events, TempDir) {
     let script = format!("exec > \"$1/said\" 2> \"$1/refused\"; {script}");
     // A group of the caller's, of this thread alone: it must not come along.
     rustix::thread::set_thread_groups(&[Gid::from_raw(4_242)]).expect("root");
-    let ended = Session::script(&["--user", user], &script, &[place.path().to_str().expect("a name")]).end();
+    let ended = Session::script(&["--user", user, "--without", "capability"], &script, &[place.path().to_str().expect("a name")]).end();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let said = std::fs::read_to_string(place.path().join("said")).expect("what it said");
     (said.lines().map(str::to_owned).collect(), ended.events(), place)

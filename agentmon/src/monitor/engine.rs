@@ -385,7 +385,9 @@ impl Engine {
             self.recorder.log(log);
         }
         let mut losses = self.tally.losses();
-        let unwritten = log.as_ref().map_or(0, |log| log.dropped_lines.load(Ordering::Relaxed));
+        let dropped = log.as_ref().map_or(0, |log| log.dropped_lines.load(Ordering::Relaxed));
+        // Those that were left out are told by kind.
+        let unwritten = dropped.saturating_sub(self.tally.left_out.0.iter().sum());
         losses.counts.push(Loss { stage: "log_write", kind: None, count: unwritten });
         losses.counts.push(Loss { stage: "screen", kind: None, count: screen_dropped });
         Finished { summary, losses, kernel: self.tally.into_kernel(), log }

@@ -4,8 +4,9 @@
 //! the log and the JSON screen. Nothing here waits. Not for: what a line looks like (`crate::log`, `crate::view`).
 
 use super::screen::{Screen, ScreenMode};
+use super::tally::Counts;
 use crate::config::Mode;
-use crate::event::WallClock;
+use crate::event::{Kind, WallClock};
 use crate::log::{
     BreakerView, Chunk, Counters, FindingView, Format, Host, Lifecycle, LogHandle, LogWriter, Loss, MatchView, ProcessRef, Segment,
     StateView, WriterConfig,
@@ -14,6 +15,7 @@ use crate::process::Operation;
 use crate::response::Command;
 use crate::rules::{Action, Match};
 use crate::view::{Compact, Summary};
+use agentmon_common::rings::{self, URGENT};
 use anyhow::Context;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct Outputs {
     screen: Option<Screen>,
     summary: Option<Summary>,
     screen_dropped: u64,
+    /// Lines that the log had no room for, by kind number.
+    left_out: Counts,
     segment: Segment,
     mode: Mode,
 }
@@ -76,6 +80,7 @@ impl Outputs {
             screen: screen.map(|_| Screen::start()).transpose().context("cannot start the screen thread")?,
             summary: summary.then(Summary::new),
             screen_dropped: 0,
+            left_out: Counts::default(),
             mode,
         })
     }
@@ -90,10 +95,20 @@ impl Outputs {
         std::mem::take(&mut self.screen_dropped)
     }
 
-    /// An operation and the rules that matched it.
+    /// Lines of operations that were left out because the log was crowded, by kind number, since the last call.
+    pub fn take_left_out(&mut self) -> Counts {
+        std::mem::take(&mut self.left_out)
+    }
+
+    /// An operation and the rules that matched it. Where lines crowd, those that no rule matched and that are not of the
+    /// critical kinds, or failed, are left out, and counted: a flood of them leaves room for the others.
     pub fn operation(&mut self, op: &Operation<'_>, matches: &[Match]) {
+        let is_critical = rings::of(op.event.kind() as u16) == URGENT && op.event.outcome.0 >= 0;
+        let may_go = matches.is_empty() && !is_critical;
         let views: Vec<MatchView<'_>> = matches.iter().map(|found| view(found, self.mode)).collect();
-        if let Some(json) = &mut self.json {
+        if may_go && self.is_json_crowded() {
+            self.leave_out(op.event.kind());
+        } else if let Some(json) = &mut self.json {
             json.write(|format, out| {
                 let event = format.next_sequence();
                 format.operation(op, &views, out);
@@ -101,13 +116,36 @@ impl Outputs {
             });
         }
         if let Some((compact, out)) = &mut self.compact {
-            compact.operation(op, &views, out);
+            if may_go && self.screen.as_ref().is_some_and(Screen::is_crowded) {
+                self.screen_dropped += 1;
+            } else {
+                compact.operation(op, &views, out);
+            }
         }
         if let Some(summary) = &mut self.summary {
             summary.operation(op, &views);
         }
         if self.buffered() > CHUNK_BYTES {
             self.flush();
+        }
+    }
+
+    /// Of lines that go to the log and the screen the log decides.
+    fn is_json_crowded(&self) -> bool {
+        match (&self.log, &self.screen) {
+            (Some((handle, _)), _) => handle.is_crowded(),
+            (None, Some(screen)) => self.json.is_some() && screen.is_crowded(),
+            (None, None) => false,
+        }
+    }
+
+    fn leave_out(&mut self, kind: Kind) {
+        if let Some((handle, _)) = &self.log {
+            handle.left_out();
+            self.left_out.0[kind as usize] += 1;
+        }
+        if self.screen.is_some() && self.compact.is_none() {
+            self.screen_dropped += 1;
         }
     }
 
@@ -267,5 +305,50 @@ fn view(found: &Match, mode: Mode) -> MatchView<'_> {
         observed: mode == Mode::Observe && !matches!(rule.action, Action::Log | Action::Alert),
         tags: &rule.tags,
         count: found.count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outputs;
+    use crate::config::Mode;
+    use crate::event::Kind;
+    use crate::log::tests::sample::{clock, every_kind};
+    use crate::log::{Host, Segment, WriterConfig};
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    const REMOVALS: u64 = 40_000;
+    const EXECS: u64 = 200;
+
+    #[test]
+    fn a_flood_of_removals_takes_no_execution_out_of_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let host = Host { hostname: "node-17".to_owned(), boot_id: "0f3c9d6e-4b1a-4f0c".to_owned(), run: 7 };
+        // The thread sleeps for a second, so that the queue fills.
+        let config = WriterConfig {
+            queue_bytes: 4 << 20,
+            flush_bytes: 64 << 20,
+            flush_interval: Duration::from_secs(1),
+            ..WriterConfig::new(path.clone(), host.clone(), Segment::default())
+        };
+        let mut outputs = Outputs::open(Some(config), None, false, Mode::Enforce, &host, clock()).unwrap();
+        let samples = every_kind();
+        let of = |kind: Kind| samples.iter().find(|sample| sample.event.kind() == kind).unwrap();
+        for number in 0..REMOVALS {
+            outputs.operation(&of(Kind::Unlink).operation(), &[]);
+            if number % (REMOVALS / EXECS) == 0 {
+                outputs.operation(&of(Kind::Exec).operation(), &[]);
+            }
+        }
+        let left_out = outputs.take_left_out();
+        let log = outputs.close().log.unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let count = |kind: Kind| text.matches(&format!("\"event_code\":\"{}\"", of(kind).event.operation)).count() as u64;
+        assert!(left_out.0[Kind::Unlink as usize] > 0, "the log was never crowded");
+        assert_eq!(count(Kind::Exec), EXECS);
+        assert_eq!(count(Kind::Unlink) + left_out.0[Kind::Unlink as usize], REMOVALS);
+        assert_eq!(log.dropped_lines.load(Ordering::Relaxed), left_out.0.iter().sum::<u64>(), "and nothing else was");
     }
 }

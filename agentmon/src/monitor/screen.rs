@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub struct Screen {
     sender: SyncSender<Bytes>,
     /// Lines that could not be written, for whatever reason but a reader that has gone.
     unwritten: Arc<AtomicU64>,
+    /// Chunks that wait.
+    waiting: Arc<AtomicUsize>,
     /// Answers when the thread has ended.
     ended: Receiver<()>,
 }
@@ -50,19 +52,32 @@ impl Screen {
         let (end, ended) = sync_channel::<()>(1);
         let unwritten = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&unwritten);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&waiting);
         std::thread::Builder::new().name("am-screen".into()).spawn(move || {
-            write(&chunks, &counter);
+            let taking = chunks.iter().inspect(|_| {
+                taken.fetch_sub(1, Ordering::Relaxed);
+            });
+            write(taking, &counter);
             drop(end);
         })?;
-        Ok(Self { sender, unwritten, ended })
+        Ok(Self { sender, unwritten, waiting, ended })
+    }
+
+    /// Whether so much waits that the rest of the room is for what must not be missed.
+    pub fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > CHUNKS_MAX / 4 * 3
     }
 
     /// Hands over lines; `false` when the reader is too far behind.
     pub fn send(&self, lines: Bytes) -> bool {
         self.unwritten.fetch_add(count(&lines), Ordering::Relaxed);
+        // Counted before it is there, so that the thread never subtracts what was not added.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         match self.sender.try_send(lines) {
             Ok(()) => true,
             Err(TrySendError::Full(lines)) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
                 self.unwritten.fetch_sub(count(&lines), Ordering::Relaxed);
                 false
             }
@@ -90,7 +105,7 @@ fn count(lines: &[u8]) -> u64 {
     lines.iter().filter(|b| **b == b'\n').count() as u64
 }
 
-fn write(chunks: &Receiver<Bytes>, unwritten: &AtomicU64) {
+fn write(chunks: impl Iterator<Item = Bytes>, unwritten: &AtomicU64) {
     let out = std::io::stdout();
     let mut given_up = false;
     for chunk in chunks {

@@ -36,6 +36,8 @@ pub struct Tally {
     pub unclaimed: u64,
     /// Live lines that were dropped.
     pub screen_dropped: u64,
+    /// Lines that the crowded log had no room for, by kind number.
+    pub left_out: Counts,
     /// The probes' counters, as last read.
     pub kernel: KernelStats,
     /// Runs of each probe that the kernel skipped, as last read.
@@ -51,6 +53,7 @@ struct Told {
     undecodable: Counts,
     skipped: u64,
     screen: u64,
+    left_out: Counts,
 }
 
 impl Tally {
@@ -78,6 +81,11 @@ impl Tally {
     /// Live lines were dropped.
     pub fn screen(&mut self, dropped: u64) {
         self.screen_dropped += dropped;
+    }
+
+    /// Lines were left out of the crowded log.
+    pub fn left_out(&mut self, lines: &Counts) {
+        self.left_out.0.iter_mut().zip(lines.0).for_each(|(sum, more)| *sum += more);
     }
 
     /// The probes' counters were read.
@@ -111,6 +119,7 @@ impl Tally {
             undecodable: self.undecodable,
             skipped: self.skipped_total(),
             screen: self.screen_dropped,
+            left_out: self.left_out,
         };
         losses
     }
@@ -132,9 +141,14 @@ impl Tally {
             count: self.undecodable.0[number] - told.undecodable.0[number],
         });
         let skipped = Loss { stage: "probe_skipped", kind: None, count: self.skipped_total().saturating_sub(told.skipped) };
+        let left_out = Kind::ALL.into_iter().map(|kind| Loss {
+            stage: "log_write",
+            kind: Some(kind),
+            count: self.left_out.0[kind as usize] - told.left_out.0[kind as usize],
+        });
         let screen = Loss { stage: "screen", kind: None, count: self.screen_dropped - told.screen };
         let unclaimed = Loss { stage: "unclaimed", kind: None, count: self.unclaimed - told.unclaimed };
-        kernel.chain(decode).chain([skipped, unclaimed, screen]).filter(|loss| loss.count > 0).collect()
+        kernel.chain(decode).chain(left_out).chain([skipped, unclaimed, screen]).filter(|loss| loss.count > 0).collect()
     }
 }
 

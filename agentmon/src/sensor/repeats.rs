@@ -46,17 +46,12 @@ impl Repeats {
         // New ones may come while the keys are listed: those are for another time.
         let keys: Vec<PodKey> = self.map.keys().take(2 * COUNTED_MAX as usize).collect::<Result<_, _>>()?;
         for key in keys.into_iter().filter(|key| is_wanted(&key.0, which)) {
-            let repeated = match self.map.get(&key, 0) {
-                Ok(PodRepeated(repeated)) => repeated,
-                // Listed twice.
-                Err(MapError::KeyNotFound) => continue,
-                Err(error) => return Err(error),
-            };
+            // Listed twice, or it cannot be read now: then it is there the next time.
+            let Ok(PodRepeated(repeated)) = self.map.get(&key, 0) else { continue };
             let told = self.told.remove(&key.0).unwrap_or(0);
-            if let Counted::Of(_) = which {
+            // One that cannot be removed stays, and with it what was told of it.
+            if matches!(which, Counted::Of(_)) || self.map.remove(&key).is_err() {
                 self.told.insert(key.0, repeated.untold);
-            } else {
-                self.map.remove(&key)?;
             }
             let untold = repeated.untold.saturating_sub(told);
             if untold > 0 {

@@ -134,6 +134,17 @@ impl LogHandle {
         true
     }
 
+    /// Whether so much waits that the rest of the room is for what must not be missed.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.queued_bytes() > self.shared.queue_bytes / 4 * 3
+    }
+
+    /// A line that was not made because the queue is crowded.
+    pub fn left_out(&self) {
+        self.shared.counters.dropped_lines.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Bytes that wait now.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {

@@ -61,6 +61,7 @@ impl Engine {
             Err(error) => tracing::error!("{error}"),
         }
         self.tally.screen(self.outputs.take_screen_dropped());
+        self.tally.left_out(&self.outputs.take_left_out());
         self.recorder.tally(&self.tally, boot_ns());
         self.floods.look(&self.sensor, &self.register);
         let losses = self.tally.take_losses();
