@@ -9,7 +9,7 @@ use super::diagnostic::{Diagnostic, Position, Problem};
 use super::document::{self, Meta, Outcomes};
 use super::expression::Expression;
 use super::filter::{self, Filter};
-use super::logsource::logsource;
+use super::logsource::category;
 use super::matcher::{Atom, Entry, Matcher};
 use super::placeholder::Placeholders;
 use super::resolve::{Resolved, Rules};
@@ -137,15 +137,7 @@ impl Loader {
     }
 
     fn detection(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
-        let category = match logsource(document) {
-            Ok(category) => Some(category),
-            // For another product or service, in whose words we would find mistakes that are none.
-            Err(problem) if problem.severity == Severity::Warning => return problems.push(problem),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
+        let Some(category) = category(document, problems) else { return };
         let meta = document::meta(document, problems);
         let expression = if let Some(detection) = document.get("detection") {
             let context = Context { category, placeholders: &self.placeholders, besides: None };
@@ -167,14 +159,7 @@ impl Loader {
     }
 
     fn filter(&mut self, file: &str, document: &Node, problems: &mut Vec<Problem>) {
-        let category = match logsource(document) {
-            Ok(category) => Some(category),
-            Err(problem) if problem.severity == Severity::Warning => return problems.push(problem),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
+        let Some(category) = category(document, problems) else { return };
         let filter = filter::parse(document, category, &self.placeholders, problems);
         self.filters.extend(filter.filter(|_| is_sound(problems)).map(|filter| (file.to_owned(), filter)));
     }

@@ -3,11 +3,11 @@
 //! Not for: which events are of a category (`super::category`).
 
 use super::category::{self, Category};
-use super::diagnostic::{Problem, SKIPPED};
+use super::diagnostic::{Problem, SKIPPED, Severity};
 use super::yaml::{Node, Value};
 
 /// The category a rule asks for. A warning: the rule is for something else; an error: nobody knows for what.
-pub(super) fn logsource(document: &Node) -> Result<Category, Problem> {
+fn logsource(document: &Node) -> Result<Category, Problem> {
     let Some(logsource) = document.get("logsource").filter(|node| matches!(node.value, Value::Map(_))) else {
         return Err(Problem::error(document.at, "`logsource` is missing or not a mapping")
             .hint("for example: {product: linux, category: file_event}"));
@@ -44,4 +44,16 @@ pub(super) fn logsource(document: &Node) -> Result<Category, Problem> {
         }
         Problem::error(category.at, format!("unknown category `{name}`")).suggest(name, known)
     })
+}
+
+/// The category a document is about; `Some(None)` when it names none that there is. `None` of one for another product or
+/// service, in whose words we would find mistakes that are none.
+pub(super) fn category(document: &Node, problems: &mut Vec<Problem>) -> Option<Option<Category>> {
+    let (category, problem) = match logsource(document) {
+        Ok(category) => return Some(Some(category)),
+        Err(problem) if problem.severity == Severity::Warning => (None, problem),
+        Err(problem) => (Some(None), problem),
+    };
+    problems.push(problem);
+    category
 }

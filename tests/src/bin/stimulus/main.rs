@@ -26,6 +26,7 @@ mod numbers;
 mod paths;
 mod places;
 mod process;
+mod race;
 mod reach;
 mod repeats;
 mod scope;

@@ -4,6 +4,7 @@
 //! The truth is what the kernel did it to: inode and device by stat before the call, the path by what is gone after it. Not for:
 //! what is asked for (`unlinks`, `changes`, `uring`).
 
+use crate::race::{raced, set_last};
 use crate::sys::{AT_FDCWD, at, below, bytes, c, int80, low_page, sys};
 use crate::truth::Truth;
 use crate::uring::{Request, Ring};
@@ -12,7 +13,6 @@ use std::fs::{Metadata, symlink_metadata, write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 fn stat(dir: &Path, name: &str) -> Metadata {
     symlink_metadata(below(dir, name)).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -153,37 +153,6 @@ pub fn ring(dir: &Path) {
     assert_eq!(ret, -i64::from(libc::ENOENT));
 }
 
-/// A thread that does `change` once a round, at any moment of the call that `act` makes.
-fn raced(rounds: u64, mut prepare: impl FnMut(), change: impl Fn() + Sync, mut act: impl FnMut(u64)) {
-    let (go, done, stop) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut seen = 0;
-            while !stop.load(Ordering::Acquire) {
-                let round = go.load(Ordering::Acquire);
-                if round == seen {
-                    continue;
-                }
-                for _ in 0..round.wrapping_mul(2_654_435_761) % 4096 {
-                    std::hint::spin_loop();
-                }
-                change();
-                seen = round;
-                done.store(round, Ordering::Release);
-            }
-        });
-        for round in 1..=rounds {
-            prepare();
-            go.store(round as u32, Ordering::Release);
-            act(round);
-            while done.load(Ordering::Acquire) != round as u32 {
-                std::hint::spin_loop();
-            }
-        }
-        stop.store(true, Ordering::Release);
-    });
-}
-
 /// The one of two files that is gone.
 fn gone(dir: &Path, names: [&str; 2]) -> Vec<u8> {
     bytes(below(dir, names.into_iter().find(|name| !below(dir, name).exists()).expect("one of them is gone")))
@@ -192,19 +161,14 @@ fn gone(dir: &Path, names: [&str; 2]) -> Vec<u8> {
 /// Removals of which another thread changes the path once, at any moment of the call.
 pub fn flip(dir: &Path, rounds: u64) {
     let path = c(bytes(below(dir, "a")));
-    let set = |path: &CString, name: u8| {
-        let last = path.as_ptr() as u64 + path.as_bytes().len() as u64 - 1;
-        // SAFETY: the last byte of a string that outlives the call; whoever reads it does so through the kernel.
-        unsafe { (last as *mut u8).write_volatile(name) };
-    };
     let prepare = || {
         ["a", "b"].iter().for_each(|name| write(below(dir, name), "x").expect("a file"));
-        set(&path, b'a');
+        set_last(&path, b'a');
     };
     raced(
         rounds,
         prepare,
-        || set(&path, b'b'),
+        || set_last(&path, b'b'),
         |round| {
             let ret = sys(libc::SYS_unlink, &[at(&path)]);
             assert_eq!(ret, 0, "unlink");

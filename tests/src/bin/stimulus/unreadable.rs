@@ -1,12 +1,14 @@
 //! Arguments the kernel cannot read without a page fault, and arguments that change during their call.
 
 use crate::network::sockaddr;
+use crate::race::{raced, set_last};
 use crate::sys::{at, below, bytes, c, sys};
 use crate::truth::Truth;
+use std::ffi::CString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Address of a file's first page, mapped and never touched; the page cache is asked to forget the file.
 fn untouched_page(dir: &Path, content: &[u8]) -> u64 {
@@ -63,30 +65,16 @@ pub fn all(dir: &Path) {
     Truth::of("connect", ret).with("peer", format!("unix {}", unix.escape_ascii())).with("read_at_exit", true).print();
 }
 
-/// A path whose last byte another thread changes between `a` and `b`.
-struct Flipped {
-    path: std::ffi::CString,
-}
-
-impl Flipped {
-    fn new(dir: &Path) -> Self {
-        Self { path: c(bytes(below(dir, "a"))) }
-    }
-
-    fn set(&self, name: u8) {
-        let last = self.path.as_ptr() as u64 + self.path.as_bytes().len() as u64 - 1;
-        // SAFETY: the last byte of a string that lives as long as `self`; whoever reads it does so through the kernel.
-        unsafe { (last as *mut u8).write_volatile(name) };
-    }
-}
-
-/// Makes both files, removes one of them, and prints which is gone.
-fn remove_one(dir: &Path, flipped: &Flipped, round: u64, prepare: impl FnOnce()) {
+/// Makes both files.
+fn make_both(dir: &Path) {
     for name in ["a", "b"] {
         std::fs::write(below(dir, name), "x").expect("a file");
     }
-    prepare();
-    let ret = sys(libc::SYS_unlink, &[at(&flipped.path)]);
+}
+
+/// Removes one of them, and prints which is gone.
+fn remove_one(dir: &Path, flipped: &CString, round: u64) {
+    let ret = sys(libc::SYS_unlink, &[at(flipped)]);
     assert_eq!(ret, 0, "unlink");
     let gone = ["a", "b"].into_iter().find(|name| !below(dir, name).exists()).expect("one is gone");
     Truth::of("unlink", ret).with("_round", round).bytes("_gone", bytes(below(dir, gone))).print();
@@ -94,48 +82,28 @@ fn remove_one(dir: &Path, flipped: &Flipped, round: u64, prepare: impl FnOnce())
 
 /// One change for each call, at any moment: before, during or after it.
 pub fn flip_once(dir: &Path, rounds: u64) {
-    let flipped = Flipped::new(dir);
-    let (go, done, stop) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut seen = 0;
-            while !stop.load(Ordering::Acquire) {
-                let round = go.load(Ordering::Acquire);
-                if round == seen {
-                    continue;
-                }
-                for _ in 0..round.wrapping_mul(2_654_435_761) % 4096 {
-                    std::hint::spin_loop();
-                }
-                flipped.set(b'b');
-                seen = round;
-                done.store(round, Ordering::Release);
-            }
-        });
-        for round in 1..=rounds {
-            flipped.set(b'a');
-            remove_one(dir, &flipped, round, || go.store(round as u32, Ordering::Release));
-            while done.load(Ordering::Acquire) != round as u32 {
-                std::hint::spin_loop();
-            }
-        }
-        stop.store(true, Ordering::Release);
-    });
+    let flipped = c(bytes(below(dir, "a")));
+    let prepare = || {
+        set_last(&flipped, b'a');
+        make_both(dir);
+    };
+    raced(rounds, prepare, || set_last(&flipped, b'b'), |round| remove_one(dir, &flipped, round));
 }
 
 /// Changes all the time.
 pub fn flip_always(dir: &Path, rounds: u64) {
-    let flipped = Flipped::new(dir);
+    let flipped = c(bytes(below(dir, "a")));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Acquire) {
-                flipped.set(b'a');
-                flipped.set(b'b');
+                set_last(&flipped, b'a');
+                set_last(&flipped, b'b');
             }
         });
         for round in 1..=rounds {
-            remove_one(dir, &flipped, round, || {});
+            make_both(dir);
+            remove_one(dir, &flipped, round);
         }
         stop.store(true, Ordering::Release);
     });
