@@ -24,6 +24,15 @@ pub fn remembered_threads() -> Vec<u32> {
     map.keys().map(|key| key.expect("a key")).collect()
 }
 
+/// Entries that a map has room for.
+///
+/// # Panics
+/// When the map is not there.
+#[must_use]
+pub fn room(name: &str) -> u32 {
+    data(name).info().expect("what the kernel says of it").max_entries()
+}
+
 /// Takes a process's membership away, as if its birth had passed by the probes. No other process of the same page of the
 /// table may be born or end meanwhile.
 ///

@@ -4,8 +4,7 @@
 
 use super::Engine;
 use crate::agents::{AgentCgroups, CANARY};
-use crate::cgroup::WalkLimits;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::event::{AgentId, Kinds};
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
 use crate::response::Command;
@@ -20,7 +19,7 @@ impl Engine {
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
+        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds()));
         self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
@@ -35,7 +34,7 @@ impl Engine {
 
     pub(super) fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
         self.canary.begin();
-        let watched = self.sensor.watch(CANARY, &cgroups.fds(), || list(cgroups));
+        let watched = self.sensor.watch(CANARY, &cgroups.fds());
         self.update_probes();
         if watched.is_err() {
             self.stop_watching(CANARY);
@@ -90,19 +89,9 @@ impl Engine {
     /// came there.
     pub(super) fn look_again(&mut self) {
         for entry in self.register.iter() {
-            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds(), || list(&entry.cgroups)) {
+            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds()) {
                 tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
             }
         }
     }
-}
-
-/// Every cgroup of an agent, nested ones included.
-fn list(cgroups: &AgentCgroups) -> Vec<CgroupId> {
-    let mut ids = Vec::new();
-    for root in cgroups.roots() {
-        ids.push(root.id());
-        ids.extend(root.descendants(WalkLimits::default()).0.into_iter().map(|(id, _)| id));
-    }
-    ids
 }
