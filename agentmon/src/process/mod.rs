@@ -4,6 +4,7 @@
 //! watching began arrives as `process_seen` events) and not for judging (`crate::rules`).
 
 mod hosts;
+mod owners;
 mod resolutions;
 mod table;
 #[cfg(test)]
