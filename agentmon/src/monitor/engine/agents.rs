@@ -4,13 +4,19 @@
 
 use super::Engine;
 use crate::agents::{AgentCgroups, CANARY};
-use crate::event::{AgentId, Kinds};
+use crate::cgroup::Cgroup;
+use crate::clock::boot_ns;
+use crate::event::{AgentId, CgroupId, Kinds};
+use crate::log::Lifecycle;
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
 use crate::response::Command;
 use crate::response::escapee::Outsider;
-use crate::sensor::Counted;
+use crate::sensor::{Counted, SensorError};
 use std::time::{Instant, SystemTime};
+
+/// Cgroups of which is remembered that they were told as not watched.
+const REFUSED_MAX: usize = 1024;
 
 impl Engine {
     pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
@@ -24,11 +30,28 @@ impl Engine {
         self.update_probes();
         self.next_tick = Instant::now();
         match watched {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                self.refused.retain(|cgroup| !ids(&roots).any(|id| id == *cgroup));
+                Ok(id)
+            }
             Err(error) => {
                 self.unwatch(id);
+                self.unwatched(name, &roots, &error);
                 Err(error.into())
             }
+        }
+    }
+
+    /// An agent is not watched that should be. Counts always; the log says it once, since the daemon tries again each second.
+    fn unwatched(&mut self, name: &str, roots: &AgentCgroups, error: &SensorError) {
+        self.recorder.unwatched();
+        let Some(root) = roots.roots().first() else { return };
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.clear();
+        }
+        if self.refused.insert(root.id()) {
+            let cgroup = self.mount.relative(root).display().to_string();
+            self.outputs.lifecycle(boot_ns(), &Lifecycle::Unwatched { name, cgroup: &cgroup, error: &error.to_string() });
         }
     }
 
@@ -94,4 +117,8 @@ impl Engine {
             }
         }
     }
+}
+
+fn ids(cgroups: &AgentCgroups) -> impl Iterator<Item = CgroupId> {
+    cgroups.roots().iter().map(Cgroup::id)
 }
