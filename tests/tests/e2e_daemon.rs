@@ -98,6 +98,8 @@ fn an_agent_that_has_no_room_and_a_canary_that_cannot_fly_are_told_once_and_trie
         ..Setup::of("unused", &pool)
     };
     let node = Node::watching(&setup, &first);
+    // The canary that flies at once gives its place back at its end.
+    let _ = node.metrics_when("the canary has flown", |samples| samples.whole("agentmon_canary_last_flight_timestamp_seconds") > 0);
     let full = Full::of(node.pid());
     let second = pool.child("second");
     let _ = node.metrics_when("two tries of the agent, and one of the canary", |samples| {
