@@ -6,7 +6,8 @@ use super::Engine;
 use crate::agents::{AgentCgroups, CANARY};
 use crate::cgroup::Cgroup;
 use crate::clock::boot_ns;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::config::Terms;
+use crate::event::{AgentId, CgroupId};
 use crate::log::Lifecycle;
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
@@ -19,13 +20,13 @@ use std::time::{Instant, SystemTime};
 const REFUSED_MAX: usize = 1024;
 
 impl Engine {
-    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
+    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, terms: Terms) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
-        let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
+        let (id, errors) = self.register.watch(name, session, terms.allowed, cgroups, SystemTime::now());
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds()));
+        let watched = self.sensor.switch_off(id, terms.without).and_then(|()| self.sensor.watch(id, &roots.fds()));
         self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
@@ -53,6 +54,12 @@ impl Engine {
             let cgroup = self.mount.relative(root).display().to_string();
             self.outputs.lifecycle(boot_ns(), &Lifecycle::Unwatched { name, cgroup: &cgroup, error: &error.to_string() });
         }
+    }
+
+    pub(super) fn change(&mut self, agent: AgentId, terms: Terms) -> Result<(), MonitorError> {
+        self.sensor.switch_off(agent, terms.without)?;
+        self.register.set_allowed(agent, terms.allowed);
+        Ok(())
     }
 
     pub(super) fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
@@ -98,6 +105,7 @@ impl Engine {
         self.take_counted(Counted::Of(agent));
         self.rules.forget(agent);
         self.hosts.forget(agent);
+        self.history.forget(agent);
         self.verdicts.forget(agent);
         self.floods.end(agent);
         if let Some((_, errors)) = self.register.unwatch(agent) {
