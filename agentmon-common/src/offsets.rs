@@ -92,7 +92,7 @@ members! {
     cgroup_kn = "cgroup"."kn",
     cgroup_root = "cgroup"."root",
     cgroup_self_parent = "cgroup"."self.parent",
-    cgroup_self = "cgroup"."self",
+    css_cgroup = "cgroup_subsys_state"."cgroup",
     cgroup_root_hierarchy_id = "cgroup_root"."hierarchy_id",
     kernfs_node_id = "kernfs_node"."id",
     fs_pwd_dentry = "fs_struct"."pwd.dentry",

@@ -74,7 +74,7 @@ fn changed(sock: *const u8, state: i32) -> Result<(), ProbeError> {
 fn closed(sock: *const u8, attached: &Attached) -> Result<(), ProbeError> {
     let (owner, ends) = (&attached.header, &attached.socket);
     // Nobody asks for an agent that is no longer watched; and the address may be another socket's by now.
-    if scope::agent_of_cgroup(owner.cgroup_id) != owner.agent || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
+    if scope::is_off(owner.agent, 1 << kind::FLOW) || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
         return Ok(());
     }
     let mut record = Record::of_agent::<FlowFixed>(owner.agent, kind::FLOW)?;

@@ -121,12 +121,17 @@ impl Task {
         Ok([load(self.0, offset!(task_comm))?, load(self.0, offset!(task_comm) + 8)?])
     }
 
-    /// Identifier of the task's cgroup in the v2 hierarchy.
+    /// The task's cgroup in the v2 hierarchy.
+    #[inline(always)]
+    pub fn cgroup(self) -> Result<Cgroup, ProbeError> {
+        let css_set: *const u8 = load(self.0, offset!(task_cgroups))?;
+        load(css_set, offset!(css_set_dfl_cgrp)).map(Cgroup)
+    }
+
+    /// Its identifier.
     #[inline(always)]
     pub fn cgroup_id(self) -> Result<u64, ProbeError> {
-        let css_set: *const u8 = load(self.0, offset!(task_cgroups))?;
-        let cgroup: *const u8 = load(css_set, offset!(css_set_dfl_cgrp))?;
-        load(load(cgroup, offset!(cgroup_kn))?, offset!(kernfs_node_id))
+        self.cgroup()?.id()
     }
 
     /// Whether the current system call came through a 32-bit entry.
@@ -173,6 +178,35 @@ impl Task {
             return load(signal, offset!(signal_group_exit_code));
         }
         load(load(self.0, offset!(task_group_leader))?, offset!(task_exit_code))
+    }
+}
+
+/// A `struct cgroup` behind a typed pointer.
+#[derive(Clone, Copy)]
+pub struct Cgroup(pub *const u8);
+
+impl Cgroup {
+    /// Its identifier: the inode of its directory.
+    #[inline(always)]
+    pub fn id(self) -> Result<u64, ProbeError> {
+        load(load(self.0, offset!(cgroup_kn))?, offset!(kernfs_node_id))
+    }
+
+    /// Whether it is of the v2 hierarchy: v1 hierarchies raise the same tracepoints, with identifiers that clash.
+    #[inline(always)]
+    pub fn is_v2(self) -> Result<bool, ProbeError> {
+        let root: *const u8 = load(self.0, offset!(cgroup_root))?;
+        Ok(load::<i32>(root, offset!(cgroup_root_hierarchy_id))? == 0)
+    }
+
+    /// The one it lies in; nothing at the top.
+    #[inline(always)]
+    pub fn parent(self) -> Result<Option<Self>, ProbeError> {
+        let css: *const u8 = load(self.0, offset!(cgroup_self_parent))?;
+        if css.is_null() {
+            return Ok(None);
+        }
+        load(css, offset!(css_cgroup)).map(|cgroup| Some(Self(cgroup)))
     }
 }
 

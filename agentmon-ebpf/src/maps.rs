@@ -33,7 +33,7 @@ const FLOWS_MAX: u32 = 16 * 1024;
 const ASKERS_MAX: u32 = 4 * 1024;
 /// Processes of members of which is known what capabilities the kernel has asked for.
 const CAPABLE_MAX: u32 = 4 * 1024;
-/// Watched cgroups, nested ones included.
+/// Agents' topmost cgroups.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
 /// Records of the critical kinds to the daemon (`agentmon_common::rings`).
@@ -44,7 +44,7 @@ pub static AM_URGENT: RingBuf = RingBuf::with_byte_size(URGENT_BYTES, 0);
 #[map]
 pub static AM_RING: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
 
-/// cgroup id -> agent.
+/// Id of an agent's topmost cgroup -> agent. Of one that is nested the probes ask its ancestors.
 #[map]
 pub static AM_CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(CGROUPS_MAX, 0);
 

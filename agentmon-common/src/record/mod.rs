@@ -146,7 +146,7 @@ pub mod flags {
     pub const APART: u16 = 1 << 7;
     /// Of a record of [`super::kind::RESOLVED`]: the record of the system call it happens in follows and names it.
     pub const OF_CALL: u16 = 1 << 8;
-    /// Never in a record: the daemon sets it on a call of which it has what the kernel resolved.
+    /// Never in a record: the daemon sets it on a call whose every path is what the kernel resolved.
     pub const RESOLVED: u16 = 1 << 9;
     /// Never in a record: what was asked for and what the kernel resolved are two paths.
     pub const MISMATCH: u16 = 1 << 10;

@@ -35,7 +35,7 @@ pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
 pub use names::{Argv, ThreadName};
 pub use netlink::{Change, NetworkChange};
-pub use resolved::Resolved;
+pub use resolved::{Corrected, Resolved};
 pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
 pub use uring::Uring;

@@ -3,7 +3,7 @@
 //! The record of a path hook comes before that of the call it happens in, and the call's names it by its time. A pure function
 //! of the events: nothing is dropped, and what no call claims is told as an event of its own. Not for: reading either record.
 
-use crate::event::{Detail, Event, Kind, flags};
+use crate::event::{Corrected, Detail, Event, Kind, flags};
 use std::collections::VecDeque;
 
 /// Most that wait for their call; more make the oldest go on alone. Each thread has one call at a time.
@@ -71,7 +71,8 @@ impl Resolutions {
         }
     }
 
-    fn let_go_old(&mut self, now_ns: u64, told: &mut Vec<Event>) {
+    /// Hands on what has waited too long. `now_ns`: the events' own time, of a clock or of an event that came.
+    pub fn let_go_old(&mut self, now_ns: u64, told: &mut Vec<Event>) {
         while self.waiting.front().is_some_and(|oldest| now_ns.saturating_sub(oldest.timestamp_ns) > WAITS_NS) {
             told.extend(self.waiting.pop_front());
         }
@@ -81,11 +82,11 @@ impl Resolutions {
 /// Gives a call what the kernel resolved of it. `false` when the two are not of one operation.
 fn correct(call: &mut Event, resolved: &Event) -> bool {
     let Detail::Resolved(resolved) = &resolved.detail else { return false };
-    let differs = match &mut call.detail {
+    let Corrected { shown, differs } = match &mut call.detail {
         Detail::Unlink(unlink) if resolved.kind == Kind::Unlink => resolved.correct_unlink(unlink),
         Detail::Call(of) if resolved.kind == of.kind => resolved.correct_call(of),
         _ => return false,
     };
-    call.flags |= flags::RESOLVED | if differs { flags::MISMATCH } else { 0 };
+    call.flags |= if shown { flags::RESOLVED } else { 0 } | if differs { flags::MISMATCH } else { 0 };
     true
 }

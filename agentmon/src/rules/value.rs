@@ -113,7 +113,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::Outcome => word(event.outcome.error_name().unwrap_or("success")),
         Field::Comm => some(event.comm()),
         Field::EventKind => word(event.kind().name()),
-        Field::PathMismatch if event.has(flags::RESOLVED) => truth(event.has(flags::MISMATCH)),
+        Field::PathMismatch if event.has(flags::DAEMONS) => truth(event.has(flags::MISMATCH)),
         Field::EventTime => {
             let mut short = Short { bytes: [0; 112], len: 0 };
             time::write(joined.clock.epoch_ns(event.timestamp_ns), &mut short)?;

@@ -165,7 +165,7 @@ pub const PROBES: [Probe; 18] = [
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
         presence: Presence::Always,
         need: Need::Must,
-        without: "cgroups made below an agent's are not watched",
+        without: "that a cgroup is made inside an agent's is missed",
         second: None,
     },
     Probe {
@@ -173,7 +173,7 @@ pub const PROBES: [Probe; 18] = [
         hook: Hook::Tracepoint(&["cgroup_rmdir"]),
         presence: Presence::Always,
         need: Need::Must,
-        without: "the table of watched cgroups keeps removed ones",
+        without: "that a cgroup is removed is missed; the table of agents' cgroups keeps removed ones until their agent ends",
         second: None,
     },
     Probe {

@@ -7,6 +7,7 @@ use crate::agents::{Entry, State};
 use crate::clock::boot_ns;
 use crate::event::AgentId;
 use crate::log::StateView;
+use crate::process::Agent;
 use crate::sensor::Counted;
 use crate::sensor::frames::Frames;
 use std::time::{Instant, SystemTime};
@@ -17,12 +18,36 @@ impl Engine {
         self.next_tick = Instant::now() + TICK;
         self.sensor.flush_messages();
         self.take_counted(Counted::Over(boot_ns()));
+        self.let_go(frames);
+        self.tell_forgotten();
         self.account();
         self.see_states();
         self.recorder.tick(frames, &self.register, &self.table, &self.hosts, &self.history);
         self.recorder.correlations(self.rules.state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
+        }
+    }
+
+    /// What waits for its call and will not get it, when no event comes either. With events still to be read it is theirs to say
+    /// what time it is.
+    fn let_go(&mut self, frames: &Frames) {
+        if !frames.is_empty() {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.joined);
+        self.resolutions.let_go_old(boot_ns(), &mut old);
+        old.drain(..).for_each(|event| self.event(&event));
+        self.joined = old;
+    }
+
+    /// Living processes that the table had no room for, by agent.
+    fn tell_forgotten(&mut self) {
+        for (agent, processes) in self.table.take_evicted() {
+            let Some(entry) = self.register.get(agent) else { continue };
+            let Agent { name, session, .. } = &entry.agent;
+            tracing::warn!("agent {name}/{session} fills the process table: {processes} of its living processes are forgotten");
+            self.outputs.forgotten(boot_ns(), &entry.agent, processes);
         }
     }
 

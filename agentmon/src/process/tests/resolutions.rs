@@ -75,6 +75,32 @@ fn a_name_whose_front_is_not_known_is_no_other_name() {
     assert_eq!(removed(&told[0]).0, b"/real/a");
 }
 
+/// Changes the first path that the kernel resolved into one of which the front is missing.
+fn deep(mut event: Event) -> Event {
+    if let Detail::Resolved(resolved) = &mut event.detail {
+        resolved.path = path("deep/a", PathTrust::Partial);
+    }
+    event
+}
+
+#[test]
+fn a_path_that_was_too_deep_for_the_walk_leaves_the_programs_own_and_is_not_called_the_kernels() {
+    let told = joined([deep(resolved(key(10), Kind::Unlink, "", 10)), unlink(key(10), path("/soft/a", PathTrust::Joined), 10)]);
+    assert_eq!(told.len(), 1);
+    assert_eq!(removed(&told[0]), (&b"/soft/a"[..], PathTrust::Joined, 77));
+    assert_eq!((told[0].has(flags::RESOLVED), told[0].has(flags::MISMATCH)), (false, false));
+}
+
+#[test]
+fn what_waits_too_long_goes_on_when_no_event_comes() {
+    let mut resolutions = Resolutions::default();
+    let mut told = take(&mut resolutions, [resolved(key(10), Kind::Unlink, "/real/a", 10)]);
+    resolutions.let_go_old(2_000_000_010, &mut told);
+    assert_eq!(told, [], "not yet");
+    resolutions.let_go_old(2_000_000_011, &mut told);
+    assert_eq!(told.iter().map(Event::kind).collect::<Vec<_>>(), [Kind::Resolved]);
+}
+
 #[test]
 fn both_names_of_a_rename_are_the_kernels() {
     let target = |asked| Target { path: path(asked, PathTrust::Joined), ..Target::default() };
@@ -89,11 +115,17 @@ fn both_names_of_a_rename_are_the_kernels() {
     };
     let mut call = at(event(key(10), Detail::Call(call)), 20);
     call.resolved_ns = 10;
+    let again = call.clone();
     let told = joined([resolved(key(10), Kind::Rename, "/real/from", 10), call]);
     let [Event { detail: Detail::Call(call), .. }] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(&call.second.as_ref().unwrap().path.bytes[..], b"/real/to");
     assert_eq!(call.file, FILE);
     assert!(told[0].has(flags::MISMATCH), "the second name alone differs");
+    assert!(told[0].has(flags::RESOLVED));
+    let told = joined([deep(resolved(key(10), Kind::Rename, "", 10)), again]);
+    let [Event { detail: Detail::Call(call), .. }] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&call.target.path.bytes[..], &call.second.as_ref().unwrap().path.bytes[..]), (&b"/real/from"[..], &b"/real/to"[..]));
+    assert!(!told[0].has(flags::RESOLVED) && told[0].has(flags::MISMATCH), "one of its two names is the program's");
 }
 
 #[test]
