@@ -18,18 +18,24 @@ pub enum ProbeError {
     TooLarge = cause::TOO_LARGE,
 }
 
+/// Counts that something went wrong in `probe`, for a cause of `stats::cause`.
+#[inline(always)]
+pub fn count(probe: usize, cause: usize) {
+    if let Some(stats) = maps::stats()
+        && probe < agentmon_common::stats::probe::COUNT
+        && cause < cause::COUNT
+    {
+        // SAFETY: a word of a map value.
+        unsafe { atomic::increment(&raw mut (*stats).errors[probe][cause]) };
+    }
+}
+
 /// Counts what `result` says went wrong in `probe` (an index of `stats::probe`).
 #[inline(always)]
 pub fn finish(ctx: &impl EbpfContext, probe: usize, result: Result<(), ProbeError>) -> i32 {
     if let Err(error) = result {
         let cause = error as usize;
-        if let Some(stats) = maps::stats()
-            && probe < agentmon_common::stats::probe::COUNT
-            && cause < cause::COUNT
-        {
-            // SAFETY: a word of a map value.
-            unsafe { atomic::increment(&raw mut (*stats).errors[probe][cause]) };
-        }
+        count(probe, cause);
         debug!(ctx, "probe {} failed with cause {}", probe, cause);
     }
     0

@@ -57,7 +57,7 @@ impl Sensor {
         self.on_agents.detach(agent);
         self.watched.retain(|watched| *watched != agent);
         // The number is used again.
-        let forgotten = self.forget(agent).and(self.switch_off(agent, Kinds::default()));
+        let forgotten = self.forget(agent).and(self.flows.forget(agent)).and(self.switch_off(agent, Kinds::default()));
         if self.watched.is_empty() {
             self.detach_pair();
         }

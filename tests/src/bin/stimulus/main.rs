@@ -137,6 +137,8 @@ fn main() -> ExitCode {
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
         "flows" => flows::all(),
+        "flows-hold" => flows::hold(),
+        "flows-many" => flows::many(number(0)),
         "capabilities" => capability::all(),
         "capabilities-once" => capability::once(),
         "dns" => dns::all(),
