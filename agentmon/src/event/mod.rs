@@ -19,6 +19,7 @@ pub mod path;
 mod resolved;
 mod signal;
 mod socket;
+mod target;
 mod uring;
 
 pub use agentmon_common::record::{flags, path_flags};
