@@ -366,6 +366,7 @@ impl Field {
                 | Self::ProcessId
                 | Self::ParentProcessId
                 | Self::Argc
+                | Self::Modified
                 | Self::NewOwner
                 | Self::NewGroup
                 | Self::TargetProcessId
