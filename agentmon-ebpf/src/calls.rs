@@ -52,7 +52,7 @@ fn string_of(place: Place) -> Option<u8> {
 #[inline(never)]
 pub fn done(call: &Call) -> Result<(), ProbeError> {
     let shape = shape(call.op);
-    if !wanted::is_wanted(call, shape)? {
+    if !wanted::is_wanted(call)? {
         return Ok(());
     }
     let mut record = Record::of_current::<CallFixed>(call.agent, shape.kind, call.ret)?;
@@ -75,14 +75,16 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
 /// Most bytes of a host or domain name, twice over (`__NEW_UTS_LEN`, `include/uapi/linux/utsname.h`).
 const NAME_MAX: usize = 128;
 /// Bytes of an interface's name, NUL included (`IFNAMSIZ`, `include/uapi/linux/if.h`).
-const INTERFACE_MAX: usize = 16;
+const INTERFACE_MAX: u64 = 16;
 
 #[inline(always)]
 fn push_text(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), ProbeError> {
     let source = call.arg(shape.text)?;
     let pushed = match shape.besides {
-        besides::COUNTED_TEXT => record.push_user::<NAME_MAX>(source, call.arg(1)?)?,
-        besides::INTERFACE_TEXT => record.push_user::<INTERFACE_MAX>(source, INTERFACE_MAX as u64)?,
+        besides::COUNTED_TEXT | besides::INTERFACE_TEXT => {
+            let len = if shape.besides == besides::INTERFACE_TEXT { INTERFACE_MAX } else { call.arg(1)? };
+            record.push_user::<NAME_MAX>(source, len)?
+        }
         _ => record.push_user_str(source)?,
     };
     match pushed {
@@ -103,14 +105,9 @@ fn push_args(record: &mut Record, call: &Call, shape: &Shape) -> Result<(), Prob
         }
         i += 1;
     }
-    match shape.besides {
-        besides::NOTHING | besides::COUNTED_TEXT | besides::INTERFACE_TEXT => Ok(()),
-        besides::IN_MEMORY => push_memory_flag(record, call),
-        _ => {
-            pointed::push(record, call);
-            Ok(())
-        }
-    }
+    // Of every call: the verifier would walk all that follows once for each way.
+    pointed::push(record, call);
+    if shape.besides == besides::IN_MEMORY { push_memory_flag(record, call) } else { Ok(()) }
 }
 
 /// An argument, which the first mmap of i386 has in memory; 0 where that cannot be read.

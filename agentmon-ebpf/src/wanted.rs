@@ -8,7 +8,7 @@ use crate::errors::ProbeError;
 use crate::kernel::{Regs, Task, file_of, offset, read};
 use crate::pointed::behind_pidfd;
 use agentmon_common::record::NO_SYSCALL;
-use agentmon_common::syscalls::{Shape, only};
+use agentmon_common::syscalls::only;
 use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_task_pt_regs};
 
 /// `PROT_WRITE`, `MAP_SHARED` (of `MAP_SHARED_VALIDATE` too), `MAP_ANONYMOUS` (`include/uapi/asm-generic/mman-common.h`).
@@ -39,10 +39,7 @@ const IPC_64: u64 = 0x100;
 
 /// Whether a call is to be recorded.
 #[inline(always)]
-pub fn is_wanted(call: &Call, shape: &Shape) -> Result<bool, ProbeError> {
-    if shape.only == only::ALL {
-        return Ok(true);
-    }
+pub fn is_wanted(call: &Call) -> Result<bool, ProbeError> {
     match am_is_wanted(u64::from(call.op), call.ret) {
         0 => Ok(false),
         1 => Ok(true),
@@ -60,12 +57,15 @@ extern "C" fn am_is_wanted(op: u64, ret: i64) -> u64 {
 
 #[inline(always)]
 fn asked(op: u8, ret: i64) -> Result<bool, ProbeError> {
+    let only = shape(op).only;
+    if only == only::ALL {
+        return Ok(true);
+    }
     let task = Task::current();
     // SAFETY: the verifier knows the pointer as a task's, and the result as its registers.
     let regs = Regs(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8);
     let call = &Call { task, agent: 0, regs, compat: task.in_compat_syscall()?, number: NO_SYSCALL, op, ret };
     let arg = |index: u8| regs.arg(call.compat, index);
-    let only = shape(op).only;
     Ok(match only {
         only::WRITABLE_MAP => is_writable_map(call)?,
         // Of arguments that cannot be read nothing is known.
