@@ -25,6 +25,7 @@ mod names;
 mod netlink;
 mod network;
 mod place;
+mod pointed;
 mod process;
 mod record;
 mod repeat;
@@ -40,6 +41,7 @@ mod syscall;
 mod unknown;
 mod uring;
 mod walk;
+mod wanted;
 mod word;
 
 /// The verifier refuses a program that can reach this endless loop, and so any program that can panic.

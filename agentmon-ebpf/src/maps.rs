@@ -29,6 +29,8 @@ const ENTERED_MAX: u32 = 16 * 1024;
 const ENDED_MAX: u32 = 1024;
 /// TCP connections of members that are open.
 const FLOWS_MAX: u32 = 16 * 1024;
+/// Those of one agent: a quarter, so that no agent leaves nothing for others.
+pub const FLOWS_OF_AGENT: u64 = 4 * 1024;
 /// Sockets of members that have sent DNS messages.
 const ASKERS_MAX: u32 = 4 * 1024;
 /// Processes of members of which is known what capabilities the kernel has asked for.
@@ -110,10 +112,14 @@ pub static AM_MONITOR: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static AM_ENDED: LruHashMap<u32, Ended> = LruHashMap::with_max_entries(ENDED_MAX, 0);
 
-/// Connections of members, by the address of the kernel's socket. The oldest go by themselves: of one whose end was not seen
-/// nothing else would take it away.
+/// Connections of members, by the address of the kernel's socket. What has no room is counted as an error (`map_full`). The daemon
+/// takes out an agent's when it is no longer watched.
 #[map]
-pub static AM_FLOWS: LruHashMap<u64, Attached> = LruHashMap::with_max_entries(FLOWS_MAX, 0);
+pub static AM_FLOWS: HashMap<u64, Attached> = HashMap::with_max_entries(FLOWS_MAX, 0);
+
+/// agent -> how many of these are its.
+#[map]
+pub static AM_FLOWING: Array<u64> = Array::with_max_entries(AGENTS_MAX, 0);
 
 /// socket cookie -> the header of the last DNS message that was sent through it: whom an answer is for. The oldest go by
 /// themselves.

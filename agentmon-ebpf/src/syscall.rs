@@ -11,7 +11,7 @@ use crate::second::{Copy, event};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
-use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op};
+use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op, variants};
 use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::hint::black_box;
 
@@ -182,7 +182,13 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
-    if agent == 0 || scope::is_off(agent, kind_bits(op)) {
+    if agent == 0 {
+        return Ok(());
+    }
+    // Of every call, and not of those alone that vary: the verifier would walk all that follows twice. Opaque, because it does not see
+    // what the compiler sees: that nothing above 255 comes back.
+    let op = black_box(am_variant(u64::from(op))) as u8;
+    if op == op::NONE || scope::is_off(agent, kind_bits(op)) {
         return Ok(());
     }
     if !copy.is_to_tell(event::SYS_EXIT)? {
@@ -193,11 +199,32 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
         op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
         op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
-        op::SETUID..=op::CAPSET => identity::changed(&call),
+        op::SETUID..=op::CAPSET | op::PRCTL_CAPABILITIES => identity::changed(&call),
         op::PRCTL => names::arguments(&call),
         op::UNKNOWN => unknown::called(&call),
         _ => calls::done(&call),
     }
+}
+
+/// Which operation a call is by its arguments. A global function, so that the verifier goes on with one state behind it, whatever
+/// was asked; it finds out by itself which call it is, as [`am_answer`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_variant(op: u64) -> u64 {
+    let op = op as u8;
+    if !variants::varies(op) {
+        return u64::from(op);
+    }
+    u64::from(variant(op).unwrap_or(op::NONE))
+}
+
+#[inline(always)]
+fn variant(op: u8) -> Result<u8, ProbeError> {
+    let task = Task::current();
+    // SAFETY: as in `answer`.
+    let regs = Regs(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8);
+    let (compat, at) = (task.in_compat_syscall()?, variants::argument(op));
+    Ok(variants::of(op, regs.arg(compat, at)?, regs.arg(compat, at + 1)?))
 }
 
 /// `-EINTR`: what a call is said to have returned that a signal ended.

@@ -66,6 +66,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Dns(it) => dns(it, put),
         Detail::Capability(it) => {
             put("capability", it.to_string().into());
+            put("call", it.call.into());
             put("initial_namespace", it.in_initial_namespace.into());
         }
         Detail::Uring(it) => uring(it, put),

@@ -216,11 +216,7 @@ impl Watch {
     /// When not, with the closest event field by field.
     pub fn check(&self, run: &Run, least: usize) {
         assert!(run.truths.len() >= least, "the stimulus did only {} of {least} things", run.truths.len());
-        let mut events = self.flat();
-        // A use of a capability bears the name of its call, and would be taken for it.
-        if !run.truths.iter().any(|truth| truth.contains_key("capability")) {
-            events.retain(|event| event["kind"] != "capability");
-        }
+        let events = self.flat();
         let found = match_all(&run.truths, &events).unwrap_or_else(|report| panic!("{report}"));
         let pids: Vec<_> = run.truths.iter().map(|truth| &truth["pid"]).collect();
         for (i, event) in events.iter().enumerate() {

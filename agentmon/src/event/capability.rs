@@ -9,6 +9,8 @@ use agentmon_common::capability::NAMES;
 pub struct Capability {
     /// Its number.
     pub number: u32,
+    /// The system call in which it was asked, where this build has a name for it.
+    pub call: Option<&'static str>,
     /// Whether it was asked for in the initial user namespace, where it means power over the host.
     pub in_initial_namespace: bool,
 }

@@ -138,6 +138,10 @@ fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
     if let Detail::CgroupState(state) = detail {
         return state.action.operation();
     }
+    if let Detail::Capability(_) = detail {
+        // The call in which it is asked has an event of its own, where it is told.
+        return "capability_use";
+    }
     if let Detail::Dns(dns) = detail {
         return if dns.outbound { "dns_egress" } else { "dns_ingress" };
     }
@@ -180,6 +184,7 @@ impl Record<'_> {
             Kind::Exit => Detail::Exit(Exit { status: self.fixed::<ExitFixed>()?.status }),
             Kind::Open => Detail::Open(self.open()?),
             Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => Detail::Socket(self.socket(kind)?),
+            Kind::Netlink if op_of(&self.header) == op::IOCTL => Detail::Call(self.call(kind)?),
             Kind::Netlink => Detail::Netlink(self.netlink()?),
             Kind::Unlink => Detail::Unlink(self.unlink()?),
             Kind::Identity => Detail::Identity(self.identity()?),

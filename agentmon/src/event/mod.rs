@@ -6,6 +6,7 @@
 mod call;
 mod capability;
 mod cgroup_state;
+pub mod constants;
 pub mod decode;
 mod detail;
 pub mod dns;
@@ -147,11 +148,15 @@ pub enum Kind {
     Capability = agentmon_common::record::kind::CAPABILITY,
     /// What the kernel resolved, where no record of a system call says what came of it.
     Resolved = agentmon_common::record::kind::RESOLVED,
+    /// A process changed how the kernel treats it.
+    ProcessSetting = agentmon_common::record::kind::PROCESS_SETTING,
+    /// Times of a file were set.
+    FileTimes = agentmon_common::record::kind::FILE_TIMES,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -195,6 +200,8 @@ impl Kind {
         Self::Dns,
         Self::Capability,
         Self::Resolved,
+        Self::ProcessSetting,
+        Self::FileTimes,
     ];
 
     /// The kind with this number.
@@ -250,6 +257,8 @@ impl Kind {
             Self::Dns => "dns",
             Self::Capability => "capability",
             Self::Resolved => "resolved",
+            Self::ProcessSetting => "process_setting",
+            Self::FileTimes => "file_times",
         }
     }
 }

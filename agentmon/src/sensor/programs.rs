@@ -119,8 +119,8 @@ const fn alone(kind: Kind) -> Source {
         Kind::UnknownSyscall => Source { hooks: "tp_btf sys_exit", blind_to: "what the call does; numbers below 0" },
         Kind::Signal => Source { hooks: "tp_btf signal_generate", blind_to: "signals that were refused" },
         Kind::Unlink | Kind::Rename | Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => BY_PATH,
-        Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::Mount => BY_PATH,
-        Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System => BY_CALL,
+        Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::FileTimes | Kind::Mount => BY_PATH,
+        Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System | Kind::ProcessSetting => BY_CALL,
     }
 }
 

@@ -61,7 +61,8 @@ impl Sensor {
         self.watched.retain(|watched| *watched != agent);
         // Connections outlive the membership of who made them.
         let unwanted = self.off.set(agent.0, NOTHING_WANTED, 0).map_err(map_error("AM_OFF"));
-        let forgotten = self.forget(agent).and(unwanted);
+        // The number is used again.
+        let forgotten = self.forget(agent).and(self.flows.forget(agent)).and(unwanted);
         if self.watched.is_empty() {
             self.detach_pair();
         }

@@ -18,6 +18,7 @@ mod flows;
 mod groups;
 mod hostile;
 mod identity;
+mod ipc;
 mod mounts;
 mod names;
 mod netlink;
@@ -29,12 +30,15 @@ mod process;
 mod race;
 mod reach;
 mod repeats;
+mod requests;
 mod scope;
 mod sends;
+mod settings;
 mod signals;
 mod sockets;
 mod sys;
 mod system;
+mod times;
 mod truth;
 mod unknown;
 mod unlinks;
@@ -92,6 +96,11 @@ fn main() -> ExitCode {
         "reach" => reach::all(dir),
         "reach-unwanted" => reach::unwanted(dir),
         "system" => system::all(dir),
+        "settings" => settings::all(dir),
+        "settings-unwanted" => settings::unwanted(),
+        "requests" => requests::all(dir),
+        "times" => times::all(dir),
+        "ipc" => ipc::all(dir),
         "filtered" => filtered::all(dir),
         "flip-first" => flips::all(dir, number(1), false),
         "flip-second" => flips::all(dir, number(1), true),
@@ -137,6 +146,8 @@ fn main() -> ExitCode {
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
         "flows" => flows::all(),
+        "flows-hold" => flows::hold(),
+        "flows-many" => flows::many(number(0)),
         "capabilities" => capability::all(),
         "capabilities-once" => capability::once(),
         "dns" => dns::all(),
