@@ -103,6 +103,7 @@ fn main() -> ExitCode {
         "thread-storm" => hostile::thread_storm(dir, number(1)),
         "close-race" => hostile::close_race(dir, number(1)),
         "flood-identities" => criticals::flood_identities(number(0), number(1)),
+        "flood-failing-execs" => criticals::flood_failing_execs(number(0), number(1)),
         "flood-opens" => criticals::flood_opens(number(0), number(1)),
         "ignore" => criticals::ignore(),
         "criticals" => criticals::criticals(number(0), number(1)),
