@@ -70,6 +70,8 @@ pub mod besides {
     pub const IN_MEMORY: u8 = 4;
     /// The text has a length, which is the second argument, and needs no NUL.
     pub const COUNTED_TEXT: u8 = 5;
+    /// The call changes the root directory, and perhaps the working directory with it.
+    pub const NEW_ROOT: u8 = 6;
 }
 
 /// How the record of a call is made.

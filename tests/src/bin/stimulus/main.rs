@@ -33,6 +33,7 @@ mod scope;
 mod sends;
 mod signals;
 mod sockets;
+mod swaps;
 mod sys;
 mod system;
 mod truth;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         "system" => system::all(dir),
         "filtered" => filtered::all(dir),
         "flip-first" => flips::all(dir, number(1), false),
+        "flip-opens" => flips::opens(dir, number(1)),
         "flip-second" => flips::all(dir, number(1), true),
         "unreadable" => unreadable::all(dir),
         "flip-once" => unreadable::flip_once(dir, number(1)),
@@ -109,6 +111,7 @@ fn main() -> ExitCode {
         "criticals" => criticals::criticals(number(0), number(1)),
         "flood" => hostile::flood(number(0), number(1)),
         "repeat" => repeats::one(number(0)),
+        "repeat-refused" => repeats::refused(dir, number(1)),
         "repeat-many" => repeats::many(number(0), number(1)),
         "repeat-others" => repeats::others(number(0)),
         "pause" => scope::pause(),
@@ -132,6 +135,10 @@ fn main() -> ExitCode {
         "paths-ring" => paths::ring(dir),
         "paths-flip" => paths::flip(dir, number(1)),
         "paths-flip-directory" => paths::flip_directory(dir, number(1)),
+        "paths-flip-descriptor" => paths::flip_descriptor(dir, number(1)),
+        "swap-directory" => swaps::directory(dir, false),
+        "swap-directory-and-back" => swaps::directory(dir, true),
+        "swap-sockets" => swaps::sockets(dir),
         "cgroups" => groups::all(text(0), text(1)),
         "thread-names" => names::threads(),
         "arguments" => names::arguments(),
