@@ -18,6 +18,7 @@ pub mod path;
 mod resolved;
 mod signal;
 mod socket;
+mod target;
 mod uring;
 
 pub use agentmon_common::record::{flags, path_flags};

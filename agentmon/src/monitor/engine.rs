@@ -9,7 +9,7 @@ mod tick;
 use super::canary::CanaryEye;
 use super::floods::Floods;
 use super::home::Home;
-use super::message::{Mailbox, Message, MonitorError, Orderer};
+use super::message::{Mailbox, Message, Orderer};
 use super::outputs::{Closed, Outputs};
 use super::recorder::Recorder;
 use super::settings::Settings;
@@ -21,7 +21,7 @@ use crate::cgroup::{Cgroup, Mount};
 use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, Detail, Event, Kind, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss};
-use crate::process::{Hosts, Operation, ProcessTable, Resolutions};
+use crate::process::{History, Hosts, Operation, ProcessTable, Resolutions};
 use crate::response::{BreakerReport, Command};
 use crate::rules::{self, Match, RuleSet};
 use crate::sensor::frames::Frames;
@@ -71,6 +71,7 @@ pub struct Engine {
     joined: Vec<Event>,
     table: ProcessTable,
     hosts: Hosts,
+    history: History,
     rules: rules::Engine,
     verdicts: Verdicts,
     outputs: Outputs,
@@ -107,6 +108,7 @@ impl Engine {
             joined: Vec::new(),
             table: ProcessTable::new(),
             hosts: Hosts::new(),
+            history: History::new(),
             rules: rules::Engine::new(settings.rules).with_clock(clock),
             verdicts,
             outputs,
@@ -217,8 +219,15 @@ impl Engine {
             return;
         };
         self.hosts.apply(event);
-        let op =
-            Operation { event, agent: &entry.agent, process, parent: self.table.parent(process), hostname: self.hosts.peer_name(event) };
+        let op = Operation {
+            event,
+            agent: &entry.agent,
+            process,
+            parent: self.table.parent(process),
+            hostname: self.hosts.peer_name(event),
+            history: Some(&self.history),
+            processes: Some(&self.table),
+        };
         self.matches.clear();
         self.rules.evaluate(&op, &mut self.matches);
         if !self.matches.is_empty() {
@@ -231,6 +240,7 @@ impl Engine {
         } else {
             self.outputs.operation(&op, &[]);
         }
+        self.history.apply(event);
         if event.kind() != Kind::Exit && self.unproved.get(&event.agent).is_some_and(|told_ns| event.timestamp_ns > *told_ns) {
             self.unproved.remove(&event.agent);
             self.order(event.agent, Command::Kill, &Orderer::Unproved);
@@ -285,12 +295,10 @@ impl Engine {
     fn message(&mut self, message: Message) {
         // Who asked may have gone away: then nobody wants the answer.
         match message {
-            Message::Watch { name, session, cgroups, without, reply } => {
-                let _ = reply.send(self.watch(&name, &session, cgroups, without));
+            Message::Watch { name, session, cgroups, terms, reply } => {
+                let _ = reply.send(self.watch(&name, &session, cgroups, terms));
             }
-            Message::SwitchOff { agent, without, reply } => {
-                let _ = reply.send(self.sensor.switch_off(agent, without).map_err(MonitorError::from));
-            }
+            Message::Change { agent, terms, reply } => drop(reply.send(self.change(agent, terms))),
             Message::Unwatch { agent, reply } => {
                 self.unwatch(agent);
                 let _ = reply.send(());

@@ -9,7 +9,7 @@ use crate::event::Kind;
 use crate::log::Counters;
 use crate::metrics::serve::Health;
 use crate::metrics::{Metrics, Stage, Trigger, set_total};
-use crate::process::{Hosts, ProcessTable};
+use crate::process::{History, Hosts, ProcessTable};
 use crate::response::{BreakerReport, Command};
 use crate::rules::{Rule, RuleSet, StateSize};
 use crate::sensor::frames::Frames;
@@ -82,7 +82,7 @@ impl Recorder {
     }
 
     /// The engine runs; what its stages hold.
-    pub fn tick(&self, frames: &Frames, register: &Register, table: &ProcessTable, hosts: &Hosts) {
+    pub fn tick(&self, frames: &Frames, register: &Register, table: &ProcessTable, hosts: &Hosts, history: &History) {
         self.health.beat();
         self.metrics.engine_queue.depth.set(i64::try_from(frames.len()).unwrap_or(i64::MAX));
         set_each(&self.metrics.ring_bytes, frames.ring_bytes());
@@ -92,6 +92,7 @@ impl Recorder {
         set_total(&self.metrics.processes_evicted, table.evicted());
         self.metrics.hostnames.set(i64::try_from(hosts.len()).unwrap_or(i64::MAX));
         set_total(&self.metrics.hostnames_evicted, hosts.evicted());
+        set_total(&self.metrics.history_forgotten, history.forgotten());
     }
 
     /// What correlations remember.

@@ -5,7 +5,8 @@
 use super::Engine;
 use crate::agents::{AgentCgroups, CANARY};
 use crate::cgroup::WalkLimits;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::config::Terms;
+use crate::event::{AgentId, CgroupId};
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
 use crate::response::Command;
@@ -14,13 +15,13 @@ use crate::sensor::Counted;
 use std::time::{Instant, SystemTime};
 
 impl Engine {
-    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
+    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, terms: Terms) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
-        let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
+        let (id, errors) = self.register.watch(name, session, terms.allowed, cgroups, SystemTime::now());
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
+        let watched = self.sensor.switch_off(id, terms.without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
         self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
@@ -31,6 +32,12 @@ impl Engine {
                 Err(error.into())
             }
         }
+    }
+
+    pub(super) fn change(&mut self, agent: AgentId, terms: Terms) -> Result<(), MonitorError> {
+        self.sensor.switch_off(agent, terms.without)?;
+        self.register.set_allowed(agent, terms.allowed);
+        Ok(())
     }
 
     pub(super) fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
@@ -76,6 +83,7 @@ impl Engine {
         self.take_counted(Counted::Of(agent));
         self.rules.forget(agent);
         self.hosts.forget(agent);
+        self.history.forget(agent);
         self.verdicts.forget(agent);
         self.floods.end(agent);
         if let Some((_, errors)) = self.register.unwatch(agent) {

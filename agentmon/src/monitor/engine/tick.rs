@@ -19,7 +19,7 @@ impl Engine {
         self.take_counted(Counted::Over(boot_ns()));
         self.account();
         self.see_states();
-        self.recorder.tick(frames, &self.register, &self.table, &self.hosts);
+        self.recorder.tick(frames, &self.register, &self.table, &self.hosts, &self.history);
         self.recorder.correlations(self.rules.state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
