@@ -155,9 +155,9 @@ fn a_removal_whose_directory_changes_during_its_call_is_resolved() {
 /// What fails only after the kernel has resolved it is counted as any other failure, and what was resolved of those that are counted is
 /// not told alone, as if nobody knew what came of it.
 #[test]
-fn failures_after_a_hook_are_counted_together() {
+fn a_failure_whose_path_was_resolved_is_counted_with_its_like() {
     const TIMES: u64 = 5000;
-    let Some(mut watch) = hooked("failures_after_a_hook_are_counted_together") else { return };
+    let Some(mut watch) = hooked("a_failure_whose_path_was_resolved_is_counted_with_its_like") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let run = watch.run(&["repeat-refused", dir.path().to_str().expect("a path in UTF-8"), &TIMES.to_string()]);
     let path = run.truths[0]["_path"].as_str().expect("a path").as_bytes();
