@@ -35,7 +35,8 @@ impl Resolutions {
         match &event.detail {
             Detail::Resolved(_) if event.has(flags::OF_CALL) => {
                 if self.waiting.len() == WAITING_MAX {
-                    told.extend(self.waiting.pop_front());
+                    let oldest = self.waiting.pop_front().filter(|resolved| !self.is_counted(resolved));
+                    told.extend(oldest);
                 }
                 self.waiting.push_back(event);
                 return;

@@ -156,6 +156,8 @@ fn what_was_resolved_of_a_failure_that_is_counted_is_not_told_alone() {
     let told = take(&mut resolutions, [inside(30), inside(40), inside(50), refused(key(10), 50), inside(60), refused(key(10), 20)]);
     assert_eq!(told.iter().map(Event::kind).collect::<Vec<_>>(), [Kind::Unlink; 2]);
     assert!(told.iter().all(|event| removed(event).0 == b"/real/a"));
+    // More of them than can wait.
+    assert_eq!(take(&mut resolutions, (61..5000).map(inside)), []);
     // Of another process, of another file, much later: nobody knows what came of it.
     let others = [
         resolved(key(11), Kind::Unlink, "/real/a", 70),
