@@ -97,6 +97,7 @@ members! {
     kernfs_node_id = "kernfs_node"."id",
     fs_pwd_dentry = "fs_struct"."pwd.dentry",
     fs_pwd_mnt = "fs_struct"."pwd.mnt",
+    #[optional] fs_seq = "fs_struct"."seq",
     files_fdt = "files_struct"."fdt",
     fdtable_fd = "fdtable"."fd",
     fdtable_max_fds = "fdtable"."max_fds",

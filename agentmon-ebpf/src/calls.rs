@@ -5,10 +5,11 @@
 //! sockets (`network`), credentials (`identity`): they report what no argument says.
 
 use crate::call::Call;
+use crate::directory;
 use crate::errors::ProbeError;
 use crate::kernel::{Regs, file_id, file_of, offset, read};
-use crate::maps::Entered;
-use crate::place::{self, AT_FDCWD, EFAULT};
+use crate::maps::{Directory, Entered, Kept};
+use crate::place::{self, AT_FDCWD, EFAULT, Given};
 use crate::record::Record;
 use crate::{pointed, walk, wanted};
 use agentmon_common::record::{CallFixed, flags};
@@ -24,28 +25,28 @@ pub fn shape(op: u8) -> &'static Shape {
     &SHAPES[op as usize % OPS]
 }
 
-/// At entry: keeps the paths, before another thread can change them.
+/// At entry: keeps the paths and where they begin, before another thread can change them.
 #[inline(always)]
 pub fn remember(regs: Regs, compat: bool, shape: &Shape, entered: &mut Entered) -> Result<(), ProbeError> {
-    entered.first.len = 0;
-    entered.second.len = 0;
-    if let Some(index) = string_of(shape.first) {
-        place::remember(&mut entered.first, regs.arg(compat, index)?);
-    }
-    if let Some(index) = string_of(shape.second) {
-        place::remember(&mut entered.second, regs.arg(compat, index)?);
-    }
-    Ok(())
+    remember_place(regs, compat, shape.first, &mut entered.first, &mut entered.first_directory)?;
+    remember_place(regs, compat, shape.second, &mut entered.second, &mut entered.second_directory)
 }
 
-/// The argument that is a place's path.
 #[inline(always)]
-fn string_of(place: Place) -> Option<u8> {
-    match place.what {
-        what::PATH => Some(place.at),
-        what::AT => Some(place.at + 1),
-        _ => None,
+fn remember_place(regs: Regs, compat: bool, place: Place, path: &mut Kept, directory: &mut Directory) -> Result<(), ProbeError> {
+    path.len = 0;
+    let (dirfd, at) = match place.what {
+        what::PATH => (AT_FDCWD, place.at),
+        what::AT => (regs.arg(compat, place.at)? as i32, place.at + 1),
+        _ => return Ok(()),
+    };
+    let source = regs.arg(compat, at)?;
+    place::remember(path, source);
+    // One that cannot be read yet may be relative.
+    if source != 0 && (path.len == 0 || path.bytes[0] != b'/') {
+        directory::look(directory, dirfd);
     }
+    Ok(())
 }
 
 /// The exit of a call.
@@ -62,9 +63,13 @@ pub fn done(call: &Call) -> Result<(), ProbeError> {
     if let Some(entered) = entered {
         record.fixed::<CallFixed>().resolved_ns = entered.resolved_ns;
     }
-    push_first(&mut record, call, shape.first, entered)?;
+    // A new root can be a new working directory too.
+    let moves = shape.besides == besides::NEW_ROOT;
+    let first = entered.map(|entered| Given { path: &entered.first, directory: (!moves).then_some(&entered.first_directory) });
+    push_first(&mut record, call, shape.first, first)?;
     if shape.second.what != what::NONE {
-        push_second(&mut record, call, shape.second, entered)?;
+        let second = entered.map(|entered| Given { path: &entered.second, directory: (!moves).then_some(&entered.second_directory) });
+        push_second(&mut record, call, shape.second, second)?;
     }
     if shape.text != NO {
         push_text(&mut record, call, shape)?;
@@ -144,7 +149,7 @@ fn value(call: &Call, index: u8) -> Result<u64, ProbeError> {
 }
 
 #[inline(always)]
-fn push_first(record: &mut Record, call: &Call, place: Place, entered: Option<&'static Entered>) -> Result<(), ProbeError> {
+fn push_first(record: &mut Record, call: &Call, place: Place, given: Option<Given>) -> Result<(), ProbeError> {
     let fd = match place.what {
         what::NONE => return Ok(()),
         what::FD => {
@@ -156,7 +161,7 @@ fn push_first(record: &mut Record, call: &Call, place: Place, entered: Option<&'
         what::RESULT => call.ret as i32,
         _ => {
             let (fd, source) = path_of(call, place)?;
-            let pushed = place::path(record, call, fd, source, entered.map(|entered| &entered.first))?;
+            let pushed = place::path(record, call, fd, source, given)?;
             record.fixed::<CallFixed>().first = pushed;
             // With AT_EMPTY_PATH the descriptor itself is meant.
             if pushed.asked.len != 0 {
@@ -172,9 +177,9 @@ fn push_first(record: &mut Record, call: &Call, place: Place, entered: Option<&'
 
 /// A second place is never a descriptor.
 #[inline(always)]
-fn push_second(record: &mut Record, call: &Call, place: Place, entered: Option<&'static Entered>) -> Result<(), ProbeError> {
+fn push_second(record: &mut Record, call: &Call, place: Place, given: Option<Given>) -> Result<(), ProbeError> {
     let (fd, source) = path_of(call, place)?;
-    let pushed = place::path(record, call, fd, source, entered.map(|entered| &entered.second))?;
+    let pushed = place::path(record, call, fd, source, given)?;
     record.fixed::<CallFixed>().second = pushed;
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! loader writes them into `AM_OFFSETS` before the verifier sees it, so that they are constants to it.
 
 use crate::errors::ProbeError;
-use agentmon_common::offsets::Offsets;
+use agentmon_common::offsets::{ABSENT, Offsets};
 use agentmon_common::record::FileId;
 use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_probe_read_kernel, generated};
 use core::mem::MaybeUninit;
@@ -34,6 +34,8 @@ pub fn member_offset(at: usize) -> usize {
 const TS_COMPAT: u32 = 2;
 /// `SIGNAL_GROUP_EXIT` of `signal_struct.flags` (`include/linux/sched/signal.h`).
 const SIGNAL_GROUP_EXIT: u32 = 4;
+/// `PF_IO_WORKER` of `task_struct.flags` (`include/linux/sched.h`).
+const PF_IO_WORKER: u32 = 0x10;
 
 /// Loads from a pointer whose type the verifier knows; null-checked, because kernels with RCU type tags insist.
 #[inline(always)]
@@ -163,6 +165,12 @@ impl Task {
         load(self.0, offset!(task_fs))
     }
 
+    /// Whether it is a thread of an io_uring, which is in no system call.
+    #[inline(always)]
+    pub fn is_io_worker(self) -> Result<bool, ProbeError> {
+        Ok(offset!(task_flags) != ABSENT as usize && load::<u32>(self.0, offset!(task_flags))? & PF_IO_WORKER != 0)
+    }
+
     /// Whether the last thread of the process is gone.
     #[inline(always)]
     pub fn is_dead(self) -> Result<bool, ProbeError> {
@@ -226,7 +234,37 @@ extern "C" fn am_file(fd: i32) -> u64 {
 }
 
 /// Words of `struct file` that are read at once.
-pub const FILE_WORDS: usize = 10;
+const FILE_WORDS: usize = 10;
+
+/// What is asked of a `struct file`.
+pub struct OpenedFile {
+    pub inode: *const u8,
+    pub mode: u32,
+    pub mnt: *const u8,
+    pub dentry: *const u8,
+}
+
+impl OpenedFile {
+    /// One read where this kernel has all of it near the start; some between 6.1 and 6.12 have it behind the readahead
+    /// state. The verifier knows the offsets and drops the other branch.
+    #[inline(always)]
+    pub fn of(file: *const u8) -> Result<Self, ProbeError> {
+        const BYTES: usize = FILE_WORDS * 8;
+        if offset!(file_inode) + 8 <= BYTES && offset!(file_path_mnt) + 16 <= BYTES && offset!(file_mode) + 4 <= BYTES {
+            let mut block = Block::<FILE_WORDS>::EMPTY;
+            block.fill(file)?;
+            return Ok(Self {
+                inode: block.get(offset!(file_inode)),
+                mode: block.get(offset!(file_mode)),
+                mnt: block.get(offset!(file_path_mnt)),
+                dentry: block.get(offset!(file_path_dentry)),
+            });
+        }
+        let path: [*const u8; 2] = read(file, offset!(file_path_mnt))?;
+        Ok(Self { inode: read(file, offset!(file_inode))?, mode: read(file, offset!(file_mode))?, mnt: path[0], dentry: path[1] })
+    }
+}
+
 /// Words of `struct inode` that hold the members of [`file_id`]; the loader checks it.
 const INODE_WORDS: usize = 12;
 

@@ -6,7 +6,7 @@
 use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered, Kept, NO_CALL, NOT_MADE, RETURNED};
+use crate::maps::{AM_ENTERED, Directory, Entered, HeldSocket, Installed, Kept, NO_CALL, NOT_MADE, RETURNED};
 use crate::second::{Copy, event};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
@@ -132,18 +132,27 @@ const fn is_kept() -> [bool; OPS] {
     let mut kept = [false; OPS];
     let mut op = 0;
     while op < OPS {
-        kept[op] = syscalls::SHAPES[op].has_path() || network::has_address(op as u8);
+        kept[op] = syscalls::SHAPES[op].has_path() || network::is_remembered(op as u8);
         op += 1;
     }
     kept
 }
 
 /// Nothing remembered yet.
-static NOTHING: Entered = Entered { syscall: 0, first: Kept::EMPTY, second: Kept::EMPTY, resolved_ns: 0 };
+static NOTHING: Entered = Entered {
+    syscall: 0,
+    first: Kept::EMPTY,
+    second: Kept::EMPTY,
+    first_directory: Directory::NONE,
+    second_directory: Directory::NONE,
+    socket: HeldSocket::UNKNOWN,
+    installed: Installed::NONE,
+    resolved_ns: 0,
+};
 
-/// Where this thread's call is remembered.
+/// Where what this thread does is remembered.
 #[inline(always)]
-fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> {
+pub fn remembered(task: Task) -> Result<&'static mut Entered, ProbeError> {
     let tid = task.tid()?;
     let entered = match AM_ENTERED.get_ptr_mut(tid) {
         Some(entered) => entered,
@@ -154,7 +163,13 @@ fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> 
         }
     };
     // SAFETY: a map value that only this thread's programs write.
-    let entered = unsafe { &mut *entered };
+    Ok(unsafe { &mut *entered })
+}
+
+/// The same, for a call that begins.
+#[inline(always)]
+fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> {
+    let entered = remembered(task)?;
     entered.syscall = u32::from(number);
     entered.resolved_ns = 0;
     Ok(entered)

@@ -207,7 +207,7 @@ fn socket(socket: &Socket, put: &mut impl FnMut(&str, Value)) {
     put("local", address(&socket.local));
     put("at_exit", socket.at_exit.as_ref().map_or("none".into(), address));
     put("from_kernel", socket.from_kernel.into());
-    put("differs", socket.differs.into());
+    put("asked_peer", socket.asked.as_ref().map_or("none".into(), address));
     put("family", socket.family.into());
     put("sock_type", socket.sock_type.into());
     put("protocol", socket.protocol.into());

@@ -7,8 +7,8 @@ use agentmon_common::stats::SlotStats;
 use aya::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 
-/// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`): a number, two strings, padding, a time.
-const ENTERED_BYTES: usize = 4 + 2 * (4 + 256) + 4 + 8;
+/// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`): a number, two strings, padding, two directories, a socket, a file, a time.
+const ENTERED_BYTES: usize = 4 + 2 * (4 + 256) + 4 + 2 * 24 + 40 + 48 + 8;
 
 /// Entries of one value of `AM_MEMBERS` (`agentmon-ebpf::maps`).
 const MEMBERS_PER_PAGE: usize = 2048;

@@ -154,9 +154,9 @@ calls! {
     /// mount_setattr(dirfd, path, flags, attributes, size).
     MOUNT_SETATTR = 59, "mount_setattr", [442], [442], on(kind::MOUNT, at(0), args1(2)), ["flags"];
     /// pivot_root(new, old).
-    PIVOT_ROOT = 60, "pivot_root", [155], [217], two(kind::MOUNT, path(0), path(1), args0()), [];
+    PIVOT_ROOT = 60, "pivot_root", [155], [217], two(kind::MOUNT, path(0), path(1), args0()).and(besides::NEW_ROOT), [];
     /// chroot(path).
-    CHROOT = 61, "chroot", [161], [61], on(kind::MOUNT, path(0), args0()), [];
+    CHROOT = 61, "chroot", [161], [61], on(kind::MOUNT, path(0), args0()).and(besides::NEW_ROOT), [];
     /// open_by_handle_at(mount fd, handle, flags).
     OPEN_BY_HANDLE_AT = 62, "open_by_handle_at", [304], [342], Shape::OWN, [];
     /// mmap(address, length, protection, flags, fd, offset): only shared mappings of files that are writable or can become so.

@@ -95,6 +95,8 @@ pub mod besides {
     pub const INTERFACE_TEXT: u8 = 8;
     /// Instead of the first plain argument the time of modification that it points to, or one of [`super::times`].
     pub const MODIFIED: u8 = 9;
+    /// The call changes the root directory, and perhaps the working directory with it.
+    pub const NEW_ROOT: u8 = 10;
 }
 
 /// Times of modification that are none, as two's complement.

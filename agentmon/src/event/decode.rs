@@ -168,9 +168,9 @@ fn op_of(header: &Header) -> u8 {
 }
 
 /// A connect whose socket ended up elsewhere than its address said is marked like any other changed argument.
-const fn changed_peer(detail: &Detail, flags: u16) -> u16 {
+fn changed_peer(detail: &Detail, flags: u16) -> u16 {
     match detail {
-        Detail::Socket(socket) if socket.differs => flags | flags::CHANGED,
+        Detail::Socket(socket) if socket.asked.is_some() => flags | flags::CHANGED,
         _ => 0,
     }
 }

@@ -18,8 +18,8 @@ pub struct Socket {
     pub at_exit: Option<Address>,
     /// Whether the address the kind is about is the kernel's own copy rather than the program's memory.
     pub from_kernel: bool,
-    /// Whether the program's memory named another peer than the kernel's copy does.
-    pub differs: bool,
+    /// The peer that the program's memory named, where the kernel's socket has another one.
+    pub asked: Option<Address>,
     /// `AF_*` of the socket.
     pub family: u16,
     /// `SOCK_*` of the socket.
@@ -47,7 +47,7 @@ impl Socket {
             local: Address::Unknown,
             at_exit: None,
             from_kernel: false,
-            differs: false,
+            asked: None,
             family: 0,
             sock_type: 0,
             protocol: 0,

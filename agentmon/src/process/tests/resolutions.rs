@@ -170,3 +170,37 @@ fn more_than_can_wait_go_on_alone() {
     resolutions.finish(&mut all);
     assert!(told.len() > 3000 && all.len() == 5000, "{} {}", told.len(), all.len());
 }
+
+/// A removal that was refused when the kernel had resolved it.
+fn refused(process: ProcessKey, resolved_ns: u64) -> Event {
+    let mut event = at(unlink(process, path("/soft/a", PathTrust::Joined), resolved_ns), resolved_ns + 1);
+    event.outcome = crate::event::Outcome(-39);
+    event
+}
+
+#[test]
+fn what_was_resolved_of_a_failure_that_is_counted_is_not_told_alone() {
+    let inside = |at| resolved(key(10), Kind::Unlink, "/real/a", at);
+    let mut resolutions = Resolutions::default();
+    let told = take(&mut resolutions, [inside(10), refused(key(10), 10), inside(20), refused(key(10), 20)]);
+    assert!(told.len() == 2 && told.iter().all(|event| event.has(flags::RESOLVED)));
+    // Counted, each of them; then one that is told, and what is left in the end, which is like the second.
+    let told = take(&mut resolutions, [inside(30), inside(40), inside(50), refused(key(10), 50), inside(60), refused(key(10), 20)]);
+    assert_eq!(told.iter().map(Event::kind).collect::<Vec<_>>(), [Kind::Unlink; 2]);
+    assert!(told.iter().all(|event| removed(event).0 == b"/real/a"));
+    // More of them than can wait.
+    assert_eq!(take(&mut resolutions, (61..5000).map(inside)), []);
+    // Of another process, of another file, much later: nobody knows what came of it.
+    let others = [
+        resolved(key(11), Kind::Unlink, "/real/a", 70),
+        resolved(key(10), Kind::Unlink, "/real/b", 70),
+        resolved(key(10), Kind::Unlink, "/real/a", 3 << 32),
+    ];
+    for (other, process) in others.into_iter().zip([11, 10, 10]) {
+        let told = take(&mut resolutions, [other, exit(key(process))]);
+        assert_eq!(told.iter().map(Event::kind).collect::<Vec<_>>(), [Kind::Resolved, Kind::Exit]);
+    }
+    // What succeeded is never counted: its like is told.
+    let told = joined([inside(10), unlink(key(10), path("/soft/a", PathTrust::Joined), 10), inside(20), exit(key(10))]);
+    assert_eq!(told.iter().map(Event::kind).collect::<Vec<_>>(), [Kind::Unlink, Kind::Resolved, Kind::Exit]);
+}
