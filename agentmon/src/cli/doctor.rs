@@ -113,8 +113,17 @@ async fn look(mount: &Mount) -> Result<(Findings, Vec<PathHook>)> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let rules = gather(false, &[]).rules;
     let sensor = SensorConfig { ring_bytes: Kernel::default().ring_bytes, messages: super::wants_probe_messages(), path_hooks: true };
-    let monitor =
-        Monitor::start(Settings { sensor, rules, mode: Mode::Observe, log: None, screen: None, summary: false, metrics, health })?;
+    let monitor = Monitor::start(Settings {
+        sensor,
+        rules,
+        mode: Mode::Observe,
+        log: None,
+        record: None,
+        screen: None,
+        summary: false,
+        metrics,
+        health,
+    })?;
     let findings = canary::run(&monitor, mount).await;
     let hooks = monitor.path_hooks().to_vec();
     monitor.stop("doctor")?;

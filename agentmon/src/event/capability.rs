@@ -3,9 +3,11 @@
 //! Values only. The outcome says whether the process has it; not, whether it was enough.
 
 use agentmon_common::capability::NAMES;
+use serde::{Deserialize, Serialize};
 
 /// The use of a capability.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capability {
     /// Its number.
     pub number: u32,

@@ -126,6 +126,7 @@ impl Recorder {
         self.metrics.probe_skipped.set_totals(&tally.skipped);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
+        set_total(self.metrics.dropped.at(Stage::Recording), tally.unrecorded);
         self.metrics.probe_errors.set_totals(&tally.kernel.errors);
         self.metrics.probe_slots_stuck.set(i64::try_from(tally.kernel.slots_stuck(now_ns)).unwrap_or(i64::MAX));
     }

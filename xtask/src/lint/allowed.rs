@@ -23,6 +23,8 @@ pub const SERDE: &[Allowed] = &[
     ("agentmon/src/log", "log lines"),
     ("agentmon/src/api", "control API"),
     ("agentmon/src/config", "configuration file"),
+    ("agentmon/src/event", "events in recordings"),
+    ("agentmon/src/recording", "recordings"),
     ("agentmon/src/rules", "rule files"),
 ];
 

@@ -8,6 +8,7 @@ use crate::cgroup::WalkLimits;
 use crate::event::{AgentId, CgroupId, Kinds};
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
+use crate::recording::{AgentLine, Gone, Line};
 use crate::response::Command;
 use crate::response::escapee::Outsider;
 use crate::sensor::Counted;
@@ -17,6 +18,7 @@ impl Engine {
     pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
         let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
+        self.record_line(Line::Agent(AgentLine { id, name: name.to_owned(), session: session.to_owned() }));
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
@@ -74,8 +76,8 @@ impl Engine {
     pub(super) fn unwatch(&mut self, agent: AgentId) {
         self.stop_watching(agent);
         self.take_counted(Counted::Of(agent));
-        self.rules.forget(agent);
-        self.hosts.forget(agent);
+        self.stages.forget(agent);
+        self.record_line(Line::Gone(Gone { id: agent }));
         self.verdicts.forget(agent);
         self.floods.end(agent);
         if let Some((_, errors)) = self.register.unwatch(agent) {

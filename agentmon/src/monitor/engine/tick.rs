@@ -7,6 +7,7 @@ use crate::agents::{Entry, State};
 use crate::clock::boot_ns;
 use crate::event::AgentId;
 use crate::log::StateView;
+use crate::recording::{Line, Lost};
 use crate::sensor::Counted;
 use crate::sensor::frames::Frames;
 use std::time::{Instant, SystemTime};
@@ -19,8 +20,8 @@ impl Engine {
         self.take_counted(Counted::Over(boot_ns()));
         self.account();
         self.see_states();
-        self.recorder.tick(frames, &self.register, &self.table, &self.hosts);
-        self.recorder.correlations(self.rules.state());
+        self.recorder.tick(frames, &self.register, self.stages.table(), self.stages.hosts());
+        self.recorder.correlations(self.stages.rules().state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
         }
@@ -62,11 +63,18 @@ impl Engine {
         }
         self.tally.screen(self.outputs.take_screen_dropped());
         self.tally.left_out(&self.outputs.take_left_out());
+        if let Some(recording) = &self.recording {
+            self.tally.unrecorded(recording.lost());
+        }
         self.recorder.tally(&self.tally, boot_ns());
         self.floods.look(&self.sensor, &self.register);
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);
+            for loss in losses.iter().filter(|loss| loss.stage != "recording") {
+                let lost = Lost { stage: loss.stage.to_owned(), kind: loss.kind, count: loss.count };
+                self.record_line(Line::Lost(lost));
+            }
         }
     }
 }
