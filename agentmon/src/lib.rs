@@ -5,6 +5,7 @@
 //! value it hands on; `monitor` wires them. `docs/architecture.md` has the picture and the invariants.
 
 pub mod agents;
+pub mod allow;
 pub mod canary;
 pub mod cgroup;
 pub mod cli;

@@ -5,7 +5,7 @@
 //! matches (`crate::monitor`), nor for agents, which are the caller's to know.
 
 use crate::event::{AgentId, Event, WallClock};
-use crate::process::{Agent, Hosts, Operation, ProcessTable, Resolutions};
+use crate::process::{Agent, History, Hosts, Operation, ProcessTable, Resolutions};
 use crate::rules::{Engine, Match, RuleSet};
 
 /// The state of the pure stages.
@@ -14,6 +14,7 @@ pub struct Stages {
     resolutions: Resolutions,
     table: ProcessTable,
     hosts: Hosts,
+    history: History,
     rules: Engine,
 }
 
@@ -36,6 +37,7 @@ impl Stages {
             resolutions: Resolutions::default(),
             table: ProcessTable::new(),
             hosts: Hosts::new(),
+            history: History::new(),
             rules: Engine::new(rules).with_clock(clock),
         }
     }
@@ -54,20 +56,35 @@ impl Stages {
     /// Folds a complete event in and adds the rules that match it. `None`: it is of an agent that nobody knows any more, or its
     /// process was forgotten; no rule sees it.
     pub fn judge<'a>(&'a mut self, event: &'a Event, agent: Option<&'a Agent>, matches: &mut Vec<Match>) -> Option<Judged<'a>> {
-        let Self { table, hosts, rules, .. } = self;
+        let Self { table, hosts, history, rules, .. } = self;
         table.apply(event);
-        let table = &*table;
+        let (table, history) = (&*table, &*history);
         let (agent, process) = (agent?, table.get(event.process)?);
         hosts.apply(event);
-        let op = Operation { event, agent, process, parent: table.parent(process), hostname: hosts.peer_name(event) };
+        let op = Operation {
+            event,
+            agent,
+            process,
+            parent: table.parent(process),
+            hostname: hosts.peer_name(event),
+            history: Some(history),
+            processes: Some(table),
+        };
         rules.evaluate(&op, matches);
         Some(Judged { op, table, touched: rules.has_matched() })
     }
 
-    /// Forgets what was counted and looked up for an agent.
+    /// Remembers what was done, after it was judged: to a rule an agent's first connection is its first. To be called for each event
+    /// that was judged, and for no other.
+    pub fn remember(&mut self, event: &Event) {
+        self.history.apply(event);
+    }
+
+    /// Forgets what was counted, looked up and done for an agent.
     pub fn forget(&mut self, agent: AgentId) {
         self.rules.forget(agent);
         self.hosts.forget(agent);
+        self.history.forget(agent);
     }
 
     /// Goes on with other rules, which have counted nothing.
@@ -85,6 +102,12 @@ impl Stages {
     #[must_use]
     pub const fn hosts(&self) -> &Hosts {
         &self.hosts
+    }
+
+    /// What the agents have done.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// The rules.

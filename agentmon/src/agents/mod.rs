@@ -11,6 +11,7 @@ pub mod session;
 pub mod terminal;
 pub mod user;
 
+use crate::allow::AllowList;
 use crate::cgroup::{Cgroup, CgroupError, Mark};
 use crate::event::{AgentId, CgroupId};
 use crate::process::Agent;
@@ -128,11 +129,18 @@ impl Register {
 
     /// Adds an agent and marks its cgroups. The agent is watched even when a mark could not be set; the errors say
     /// that `agentmon kill` will not find that cgroup without the daemon.
-    pub fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, now: SystemTime) -> (AgentId, Vec<CgroupError>) {
+    pub fn watch(
+        &mut self,
+        name: &str,
+        session: &str,
+        allowed: Arc<AllowList>,
+        cgroups: AgentCgroups,
+        now: SystemTime,
+    ) -> (AgentId, Vec<CgroupError>) {
         let id = self.free_id();
         let mark = Mark { name: name.to_owned(), session: session.to_owned() };
         let errors = cgroups.roots().iter().filter_map(|cgroup| cgroup.set_mark(&mark).err()).collect();
-        let agent = Agent { id, name: name.into(), session: session.into() };
+        let agent = Agent { id, name: name.into(), session: session.into(), allowed };
         self.entries.insert(id, Entry { agent, cgroups, state: State::Running, since: now });
         (id, errors)
     }
@@ -181,6 +189,13 @@ impl Register {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Replaces what an agent is expected to do.
+    pub fn set_allowed(&mut self, id: AgentId, allowed: Arc<AllowList>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.agent.allowed = allowed;
         }
     }
 

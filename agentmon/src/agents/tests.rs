@@ -22,7 +22,7 @@ fn shell_agent(mount: &Mount, script: &str) -> Prepared {
 fn the_register_marks_counts_and_unmarks() {
     let Some(Scratch { cgroup, .. }) = &scratch("register") else { return };
     let mut register = Register::new();
-    let (id, errors) = register.watch("claude", "0badcafe", cgroup.try_clone().unwrap().into(), SystemTime::UNIX_EPOCH);
+    let (id, errors) = register.watch("claude", "0badcafe", Arc::default(), cgroup.try_clone().unwrap().into(), SystemTime::UNIX_EPOCH);
     assert!(errors.is_empty());
     assert_eq!(cgroup.mark(), Some(Mark { name: "claude".into(), session: "0badcafe".into() }));
     assert_eq!(register.by_cgroup(cgroup.id()).unwrap().agent.id, id);
@@ -34,7 +34,11 @@ fn the_register_marks_counts_and_unmarks() {
     assert!(register.unwatch(id).unwrap().1.is_empty());
     assert_eq!(cgroup.mark(), None);
     assert!(register.unwatch(id).is_none());
-    assert_ne!(register.watch("a", "1", cgroup.try_clone().unwrap().into(), SystemTime::now()).0, id, "numbers are not reused");
+    assert_ne!(
+        register.watch("a", "1", Arc::default(), cgroup.try_clone().unwrap().into(), SystemTime::now()).0,
+        id,
+        "numbers are not reused"
+    );
 }
 
 #[test]

@@ -7,8 +7,9 @@ use super::demo::Demo;
 use super::{colour, rules, wants_probe_messages};
 use crate::agents::launch::{self, LaunchError, Launched};
 use crate::agents::user::Identity;
+use crate::allow::{AllowList, Destination, Directory};
 use crate::cgroup::Mount;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, Terms};
 use crate::event::{AgentId, Kinds};
 use crate::metrics::Metrics;
 use crate::metrics::serve::{self, Health};
@@ -21,6 +22,7 @@ use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -76,6 +78,12 @@ pub struct Run {
     /// Without this kind of events (open, unlink, …); may be given several times.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     without: Vec<Kinds>,
+    /// Where the agent works, besides which rules are stricter [default: where COMMAND begins, unless that is a home or of the system].
+    #[arg(long, value_name = "DIR", value_parser = directory)]
+    workdir: Vec<Directory>,
+    /// Where the agent may connect to: api.example.com, *.example.com:443, 10.0.0.0/8; may be given several times.
+    #[arg(long = "destination", value_name = "HOST[:PORT]")]
+    destinations: Vec<Destination>,
     /// Compute every verdict and carry none out.
     #[arg(long)]
     observe: bool,
@@ -143,7 +151,7 @@ impl Run {
         let health = Arc::new(Health::default());
         let monitor = Monitor::start(self.settings(config, set, &metrics, &health)?)?;
         self.serve_metrics(&metrics, &health);
-        let agent = monitor.watch(prepared.name(), prepared.session(), prepared.cgroups().clone(), self.without())?;
+        let agent = monitor.watch(prepared.name(), prepared.session(), prepared.cgroups().clone(), self.terms())?;
         let mut signals = Signals::new()?;
         let mut launched = match prepared.start(self.stdout_of_command()?) {
             Ok(launched) => launched,
@@ -173,6 +181,12 @@ impl Run {
             Ended::Signal(signal) => 128_u8.saturating_add(signal.unsigned_abs() as u8),
             Ended::MonitorDied => anyhow::bail!("the monitor failed; the agent was killed"),
         })
+    }
+
+    fn terms(&self) -> Terms {
+        let destinations = (!self.destinations.is_empty()).then(|| self.destinations.clone());
+        let allowed = AllowList { workdir: self.workdir.clone(), destinations, ..AllowList::default() };
+        Terms { without: self.without(), allowed: Arc::new(allowed) }
     }
 
     fn without(&self) -> Kinds {
@@ -313,6 +327,12 @@ impl Signals {
             }
         }
     }
+}
+
+/// A directory as the kernel will resolve it.
+fn directory(path: &str) -> Result<Directory, String> {
+    let resolved = std::fs::canonicalize(path).map_err(|error| error.to_string())?;
+    Directory::new(resolved.as_os_str().as_bytes()).ok_or_else(|| "not / itself".to_owned())
 }
 
 /// A kind that can be switched off.

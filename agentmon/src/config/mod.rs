@@ -6,6 +6,7 @@
 //! Not for: reading the kernel, or opening anything that is named.
 
 mod diagnostic;
+mod lists;
 mod size;
 mod typed;
 mod validate;
@@ -13,9 +14,11 @@ mod validate;
 pub use diagnostic::{ConfigError, Diagnostic};
 
 use crate::agents::resolve::Pattern;
+use crate::allow::AllowList;
 use crate::event::Kinds;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Everything that can be configured, within its limits. [`Config::default`] is what a daemon with an empty file uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,8 +111,17 @@ pub struct AgentPattern {
     pub name: String,
     /// Where its processes are.
     pub pattern: Pattern,
+    /// What is watched of it, and what it is expected to do.
+    pub terms: Terms,
+}
+
+/// What may change about an agent while it is watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
     /// Kinds of events that are not wanted of it. Default none.
     pub without: Kinds,
+    /// What it is expected to do. Default: no lists.
+    pub allowed: Arc<AllowList>,
 }
 
 impl Config {

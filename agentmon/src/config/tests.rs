@@ -58,7 +58,7 @@ fn every_key_has_its_effect() {
     );
     let mut without = Kinds::default();
     ["unlink", "open"].into_iter().for_each(|kind| without.insert(kind).unwrap());
-    let agent = |pattern, without| AgentPattern { name: "a".into(), pattern, without };
+    let agent = |pattern, without| AgentPattern { name: "a".into(), pattern, terms: Terms { without, ..Terms::default() } };
     let expected = Config {
         log: Log { dir: "/l".into(), max_bytes: 1 << 20, max_total_bytes: 4 << 20 },
         metrics: Metrics { enabled: false, listen: "[::1]:0".parse().unwrap() },
@@ -96,6 +96,27 @@ fn a_kind_that_cannot_be_switched_off_is_refused_where_it_stands() {
              event would be told of the wrong one",
         ]
     );
+}
+
+#[test]
+fn the_lists_of_an_agent_say_what_is_expected_of_it() {
+    let text = "[[agent]]\nname = 'a'\nunit = 'x.service'\nworkdir = ['/w/']\nexecutables = ['/usr/bin/*']\nread = []\nwrite = ['/tmp/**']\n\
+        destinations = ['*.example.com:443']\nports = ['80', '3000-3009']\n";
+    let config = parse(text).unwrap();
+    let allowed = &config.agents[0].terms.allowed;
+    assert!(
+        allowed.workdir[0].contains(b"/w/x") && allowed.runs(b"/usr/bin/ls") == Some(true) && allowed.writes(b"/tmp/a/b") == Some(true)
+    );
+    assert_eq!((allowed.reads(b"/etc/hosts"), allowed.reads(b"/tmp/x"), allowed.binds(3005)), (Some(false), Some(true), Some(true)));
+    let wrong =
+        "[[agent]]\nname = 'a'\nunit = 'x.service'\nworkdir = ['w']\nread = ['/a', 'b']\ndestinations = ['http://x']\nports = ['9-8']\n";
+    let found = mistakes(wrong);
+    for (line, words) in
+        [(4, "`agent.workdir`: `w` is not"), (5, "`agent.read`: `b` is no pattern"), (6, "is no destination"), (7, "`9-8` is no port")]
+    {
+        assert!(found.iter().any(|found| found.starts_with(&format!("a.toml:{line}:")) && found.contains(words)), "{words}: {found:?}");
+    }
+    assert_eq!(found.len(), 4);
 }
 
 #[test]

@@ -77,4 +77,11 @@ pub(super) struct Agent {
     pub(super) unit: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) without: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) workdir: Vec<Spanned<String>>,
+    pub(super) executables: Option<Vec<Spanned<String>>>,
+    pub(super) destinations: Option<Vec<Spanned<String>>>,
+    pub(super) read: Option<Vec<Spanned<String>>>,
+    pub(super) write: Option<Vec<Spanned<String>>>,
+    pub(super) ports: Option<Vec<Spanned<String>>>,
 }

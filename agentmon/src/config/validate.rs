@@ -4,11 +4,12 @@
 
 use super::diagnostic::{ConfigError, Diagnostic, Source};
 use super::size::{Bytes, shown};
-use super::{AgentPattern, Config, Kernel, Log, Metrics, Mode, OnRuleError, Response, Rules, typed};
+use super::{AgentPattern, Config, Kernel, Log, Metrics, Mode, OnRuleError, Response, Rules, Terms, typed};
 use crate::agents::resolve::{Pattern, Resolver};
 use crate::agents::session::check_name;
 use crate::event::Kinds;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toml::Spanned;
 
 const LOG_FILE_BYTES: (u64, u64) = (1 << 20, 16 << 30);
@@ -18,7 +19,7 @@ const CANARY_SECONDS: (u32, u32) = (10, 86_400);
 const RING_BYTES: (u64, u64) = (256 << 10, 1 << 30);
 
 /// Collects mistakes and goes on with the default.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     source: &'a Source<'a>,
     found: Vec<Diagnostic>,
 }
@@ -42,7 +43,7 @@ pub(super) fn validate(typed: typed::File, source: &Source<'_>) -> Result<Config
 }
 
 impl Check<'_> {
-    fn wrong<T>(&mut self, at: &Spanned<T>, key: &str, what: &str, hint: &str) {
+    pub(super) fn wrong<T>(&mut self, at: &Spanned<T>, key: &str, what: &str, hint: &str) {
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         self.found.push(self.source.at(&at.span(), format!("`{key}`: {what}"), hint));
     }
@@ -130,7 +131,8 @@ impl Check<'_> {
             let hint = "paths begin below the cgroup2 mount, as in /proc/PID/cgroup; * stays within a level, ** does not";
             self.wrong(at, key, &error.to_string(), if key == "agent.cgroup" { hint } else { "" });
         }
-        Some(AgentPattern { name: name.get_ref().clone(), pattern, without: self.without(&typed.without) })
+        let without = self.without(&typed.without);
+        Some(AgentPattern { name: name.get_ref().clone(), pattern, terms: Terms { without, allowed: Arc::new(self.allow_list(typed)) } })
     }
 
     fn without(&mut self, typed: &[Spanned<String>]) -> Kinds {

@@ -184,8 +184,8 @@ fn load_rules(config: &Config) -> Result<RuleSet> {
 
 /// Says, for each agent that kinds are switched off for, which rules need them.
 fn warn_of_blind_rules(config: &Config, rules: &RuleSet) {
-    for agent in config.agents.iter().filter(|agent| !agent.without.is_empty()) {
-        tracing::warn!("agent {} is watched without {}: {}", agent.name, agent.without, rules.blinded(agent.without));
+    for agent in config.agents.iter().filter(|agent| !agent.terms.without.is_empty()) {
+        tracing::warn!("agent {} is watched without {}: {}", agent.name, agent.terms.without, rules.blinded(agent.terms.without));
     }
 }
 

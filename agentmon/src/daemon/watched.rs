@@ -5,16 +5,16 @@
 use crate::agents::resolve::Resolver;
 use crate::agents::session::new_session;
 use crate::cgroup::{Cgroup, Mount, WalkLimits};
-use crate::config::AgentPattern;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::config::{AgentPattern, Terms};
+use crate::event::{AgentId, CgroupId};
 use crate::monitor::{Monitor, MonitorError};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 
 /// The patterns, and what is watched because of them.
 pub struct Watched {
-    /// Name of each pattern's agents, and what is switched off for them.
-    names: Vec<(String, Kinds)>,
+    /// Name of each pattern's agents, and their terms.
+    names: Vec<(String, Terms)>,
     resolver: Resolver,
     agents: HashMap<CgroupId, Agent>,
     /// Whether the last look had to leave cgroups out.
@@ -24,20 +24,21 @@ pub struct Watched {
 struct Agent {
     id: AgentId,
     name: String,
-    without: Kinds,
+    terms: Terms,
 }
 
 impl Agent {
-    /// What is not switched off any more, or now is: since the last reload.
-    fn switch_off(&mut self, without: Kinds, monitor: &Monitor) -> Result<()> {
-        match monitor.switch_off(self.id, without) {
+    /// What is watched of it and what it is expected to do, since the last reload.
+    fn change(&mut self, terms: Terms, monitor: &Monitor) -> Result<()> {
+        match monitor.change(self.id, terms.clone()) {
             Ok(()) => {
+                let without = terms.without;
                 let what = if without.is_empty() { "everything".to_owned() } else { format!("everything but {without}") };
                 tracing::info!("agent {}: {what} is watched now", self.name);
-                self.without = without;
+                self.terms = terms;
             }
             Err(MonitorError::EngineGone) => return Err(MonitorError::EngineGone.into()),
-            Err(error) => tracing::error!("agent {}: cannot change which kinds are watched: {error}", self.name),
+            Err(error) => tracing::error!("agent {}: cannot change what is watched: {error}", self.name),
         }
         Ok(())
     }
@@ -50,7 +51,7 @@ impl Watched {
     /// When a pattern is none.
     pub fn new(agents: &[AgentPattern]) -> Result<Self> {
         Ok(Self {
-            names: agents.iter().map(|agent| (agent.name.clone(), agent.without)).collect(),
+            names: agents.iter().map(|agent| (agent.name.clone(), agent.terms.clone())).collect(),
             resolver: Resolver::new(agents.iter().map(|agent| &agent.pattern))?,
             agents: HashMap::new(),
             incomplete: false,
@@ -93,22 +94,22 @@ impl Watched {
             }
         }
         for (i, cgroup) in found.cgroups {
-            let Some((name, without)) = self.names.get(i).cloned() else { continue };
+            let Some((name, terms)) = self.names.get(i).cloned() else { continue };
             match self.agents.get_mut(&cgroup.id()) {
-                None => self.watch(name, without, cgroup, monitor)?,
-                Some(agent) if agent.without != without => agent.switch_off(without, monitor)?,
+                None => self.watch(name, terms, cgroup, monitor)?,
+                Some(agent) if agent.terms != terms => agent.change(terms, monitor)?,
                 Some(_) => {}
             }
         }
         Ok(())
     }
 
-    fn watch(&mut self, name: String, without: Kinds, cgroup: Cgroup, monitor: &Monitor) -> Result<()> {
+    fn watch(&mut self, name: String, terms: Terms, cgroup: Cgroup, monitor: &Monitor) -> Result<()> {
         let (id, shown) = (cgroup.id(), cgroup.shown());
-        match monitor.watch(&name, &new_session(), cgroup.into(), without) {
+        match monitor.watch(&name, &new_session(), cgroup.into(), terms.clone()) {
             Ok(agent) => {
                 tracing::info!("watching {shown} as {name}");
-                self.agents.insert(id, Agent { id: agent, name, without });
+                self.agents.insert(id, Agent { id: agent, name, terms });
             }
             Err(MonitorError::EngineGone) => return Err(MonitorError::EngineGone.into()),
             Err(error) => tracing::error!("cannot watch {shown} as {name}: {error}"),

@@ -19,6 +19,7 @@ mod resolved;
 mod serial;
 mod signal;
 mod socket;
+mod target;
 mod uring;
 
 pub use agentmon_common::record::{flags, path_flags};

@@ -83,6 +83,7 @@ families! {
     PROCESSES = Gauge, "agentmon_process_table_entries", [], "Processes in the process table.";
     PROCESSES_EVICTED = Counter, "agentmon_process_table_evictions_total", [], "Living processes dropped from the full process table.";
     HOSTNAMES = Gauge, "agentmon_hostnames_entries", [], "Addresses whose name is known from DNS answers.";
+    HISTORY_FORGOTTEN = Counter, "agentmon_history_evictions_total", [], "Things agents did (names made, programs run, peers reached) that were dropped for want of room.";
     HOSTNAMES_EVICTED = Counter, "agentmon_hostnames_evictions_total", [], "Names of addresses dropped for want of room.";
     OVERFLOW = Counter, "agentmon_metrics_overflow_total", [], "Label values folded into other because there were too many.";
 }

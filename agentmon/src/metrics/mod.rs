@@ -92,6 +92,8 @@ pub struct Metrics {
     pub hostnames: IntGauge,
     /// Names dropped for want of room.
     pub hostnames_evicted: IntCounter,
+    /// Things agents did that rules can no longer ask for.
+    pub history_forgotten: IntCounter,
     reload_successful: IntGauge,
     reload_time: IntGauge,
 }
@@ -150,6 +152,7 @@ impl Metrics {
             rules_state: maker.gauge(&families::RULES_STATE)?,
             rules_forgotten: maker.counter(&families::RULES_FORGOTTEN)?,
             hostnames: maker.gauge(&families::HOSTNAMES)?,
+            history_forgotten: maker.counter(&families::HISTORY_FORGOTTEN)?,
             hostnames_evicted: maker.counter(&families::HOSTNAMES_EVICTED)?,
             reload_successful: maker.gauge(&families::RELOAD_SUCCESSFUL)?,
             reload_time: maker.gauge(&families::RELOAD_TIME)?,

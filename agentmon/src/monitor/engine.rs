@@ -9,7 +9,7 @@ mod tick;
 use super::canary::CanaryEye;
 use super::floods::Floods;
 use super::home::Home;
-use super::message::{Mailbox, Message, MonitorError, Orderer};
+use super::message::{Mailbox, Message, Orderer};
 use super::outputs::{Closed, Outputs};
 use super::recorder::Recorder;
 use super::settings::{Settings, start_recording};
@@ -21,7 +21,7 @@ use crate::cgroup::{Cgroup, Mount};
 use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, Detail, Event, Kind, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss};
-use crate::recording::{Finish, Line, Recording, RulesLine};
+use crate::recording::{AgentLine, Finish, Line, Recording, RulesLine};
 use crate::response::{BreakerReport, Command};
 use crate::rules::{Match, RuleSet};
 use crate::sensor::frames::Frames;
@@ -231,6 +231,7 @@ impl Engine {
         } else {
             self.outputs.operation(&op, &[]);
         }
+        self.stages.remember(event);
         if event.kind() != Kind::Exit && self.unproved.get(&event.agent).is_some_and(|told_ns| event.timestamp_ns > *told_ns) {
             self.unproved.remove(&event.agent);
             self.order(event.agent, Command::Kill, &Orderer::Unproved);
@@ -285,12 +286,10 @@ impl Engine {
     fn message(&mut self, message: Message) {
         // Who asked may have gone away: then nobody wants the answer.
         match message {
-            Message::Watch { name, session, cgroups, without, reply } => {
-                let _ = reply.send(self.watch(&name, &session, cgroups, without));
+            Message::Watch { name, session, cgroups, terms, reply } => {
+                let _ = reply.send(self.watch(&name, &session, cgroups, terms));
             }
-            Message::SwitchOff { agent, without, reply } => {
-                let _ = reply.send(self.sensor.switch_off(agent, without).map_err(MonitorError::from));
-            }
+            Message::Change { agent, terms, reply } => drop(reply.send(self.change(agent, terms))),
             Message::Unwatch { agent, reply } => {
                 self.unwatch(agent);
                 let _ = reply.send(());
@@ -370,6 +369,13 @@ impl Engine {
         if let Some(recording) = &mut self.recording {
             recording.line(line);
         }
+    }
+
+    /// Records an agent as it is known now.
+    fn record_agent(&mut self, agent: AgentId) {
+        let Some(entry) = self.register.get(agent).filter(|_| self.recording.is_some()) else { return };
+        let line = AgentLine::from(&entry.agent);
+        self.record_line(Line::Agent(line));
     }
 
     fn update_probes(&self) {

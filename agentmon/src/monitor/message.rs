@@ -5,7 +5,8 @@
 
 use crate::agents::AgentCgroups;
 use crate::canary::{Findings, Sightings};
-use crate::event::{AgentId, Kinds};
+use crate::config::Terms;
+use crate::event::AgentId;
 use crate::metrics::Trigger;
 use crate::response::{BreakerReport, Command};
 use crate::rules::RuleSet;
@@ -90,8 +91,8 @@ pub enum Message {
         session: String,
         /// Where it is.
         cgroups: AgentCgroups,
-        /// Kinds of events that are not wanted of it.
-        without: Kinds,
+        /// What is watched of it, and what it is expected to do.
+        terms: Terms,
         /// Its number, or why not.
         reply: Reply<Result<AgentId, MonitorError>>,
     },
@@ -102,12 +103,12 @@ pub enum Message {
         /// When done.
         reply: Reply<()>,
     },
-    /// Other kinds are not wanted of an agent.
-    SwitchOff {
+    /// Watch an agent under other terms.
+    Change {
         /// Which agent.
         agent: AgentId,
-        /// The kinds: all that are off from now on.
-        without: Kinds,
+        /// The terms from now on.
+        terms: Terms,
         /// When done.
         reply: Reply<Result<(), MonitorError>>,
     },

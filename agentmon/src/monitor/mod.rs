@@ -24,7 +24,8 @@ pub use settings::{Settings, writer_config};
 
 use crate::agents::AgentCgroups;
 use crate::canary::{Findings, Sightings};
-use crate::event::{AgentId, Kinds};
+use crate::config::Terms;
+use crate::event::AgentId;
 use crate::response::Command;
 use crate::rules::RuleSet;
 use crate::sensor::ring::{self, Drain};
@@ -76,16 +77,16 @@ impl Monitor {
     ///
     /// # Errors
     /// When a probe cannot be attached, or the engine is gone.
-    pub fn watch(&self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
-        self.mailbox.ask(|reply| Message::Watch { name: name.to_owned(), session: session.to_owned(), cgroups, without, reply })?
+    pub fn watch(&self, name: &str, session: &str, cgroups: AgentCgroups, terms: Terms) -> Result<AgentId, MonitorError> {
+        self.mailbox.ask(|reply| Message::Watch { name: name.to_owned(), session: session.to_owned(), cgroups, terms, reply })?
     }
 
-    /// Switches these kinds of events of an agent off, and all others on.
+    /// Watches an agent under these terms from now on.
     ///
     /// # Errors
     /// When the kernel side refuses, or the engine is gone.
-    pub fn switch_off(&self, agent: AgentId, without: Kinds) -> Result<(), MonitorError> {
-        self.mailbox.ask(|reply| Message::SwitchOff { agent, without, reply })?
+    pub fn change(&self, agent: AgentId, terms: Terms) -> Result<(), MonitorError> {
+        self.mailbox.ask(|reply| Message::Change { agent, terms, reply })?
     }
 
     /// Stops watching an agent.

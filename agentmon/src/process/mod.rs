@@ -3,16 +3,20 @@
 //! A process is its tgid and its start time; a pid alone names nothing. Not for: reading /proc (what ran before
 //! watching began arrives as `process_seen` events) and not for judging (`crate::rules`).
 
+mod history;
 mod hosts;
+mod questions;
 mod resolutions;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use history::History;
 pub use hosts::{ADDRESSES_MAX, Hosts};
 pub use resolutions::Resolutions;
 pub use table::ProcessTable;
 
+use crate::allow::AllowList;
 use crate::event::{AgentId, Event, Exec, ProcessKey};
 use std::sync::Arc;
 
@@ -52,6 +56,8 @@ pub struct Agent {
     pub name: Arc<str>,
     /// This session of it, unique: `7f3a9c1e`.
     pub session: Arc<str>,
+    /// What it is expected to do.
+    pub allowed: Arc<AllowList>,
 }
 
 /// An event together with who did it: what rules match, logs write and views show.
@@ -67,6 +73,10 @@ pub struct Operation<'a> {
     pub parent: Option<&'a Process>,
     /// Of a connection or a send the name by which its peer was looked up ([`Hosts`]).
     pub hostname: Option<&'a [u8]>,
+    /// What the agents did before.
+    pub history: Option<&'a History>,
+    /// Every process, for who asks for more than the creator.
+    pub processes: Option<&'a ProcessTable>,
 }
 
 impl Operation<'_> {

@@ -14,8 +14,11 @@ pub use reader::{LINE_BYTES_MAX, ReadError, Reader};
 pub use replay::{Replay, Verdict};
 pub use writer::{RECORDING_BYTES_MAX, Recording, StartError};
 
+use crate::allow::AllowList;
 use crate::event::{AgentId, Event, Kind, WallClock};
+use crate::process::Agent;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The version of the format that this build writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
@@ -26,7 +29,7 @@ pub const FORMAT: u32 = 1;
 pub enum Line {
     /// The first line: what this is.
     Recording(Header),
-    /// An agent is watched from now on.
+    /// An agent is watched from now on; or, of one that was watched before, other things are expected of it.
     Agent(AgentLine),
     /// A decoded event.
     Event(Box<Event>),
@@ -82,6 +85,21 @@ pub struct AgentLine {
     pub name: String,
     /// Its session.
     pub session: String,
+    /// What it is expected to do.
+    #[serde(default, skip_serializing_if = "AllowList::is_empty")]
+    pub allowed: AllowList,
+}
+
+impl From<&Agent> for AgentLine {
+    fn from(agent: &Agent) -> Self {
+        Self { id: agent.id, name: agent.name.to_string(), session: agent.session.to_string(), allowed: (*agent.allowed).clone() }
+    }
+}
+
+impl From<AgentLine> for Agent {
+    fn from(line: AgentLine) -> Self {
+        Self { id: line.id, name: line.name.into(), session: line.session.into(), allowed: Arc::new(line.allowed) }
+    }
 }
 
 /// An agent that is forgotten.

@@ -48,8 +48,7 @@ impl Replay {
         match line {
             Line::Event(event) => self.stages.take(*event, &mut complete),
             Line::Agent(line) => {
-                let agent = Agent { id: line.id, name: line.name.into(), session: line.session.into() };
-                self.agents.insert(line.id, agent);
+                self.agents.insert(line.id, line.into());
             }
             Line::Gone(gone) => {
                 self.stages.forget(gone.id);
@@ -62,7 +61,10 @@ impl Replay {
         for event in complete.drain(..) {
             self.matches.clear();
             match self.stages.judge(&event, self.agents.get(&event.agent), &mut self.matches) {
-                Some(Judged { op, touched, .. }) => judged(Verdict { line: number, op, matches: &self.matches, touched }),
+                Some(Judged { op, touched, .. }) => {
+                    judged(Verdict { line: number, op, matches: &self.matches, touched });
+                    self.stages.remember(&event);
+                }
                 None => self.unclaimed = self.unclaimed.saturating_add(event.repeated),
             }
         }

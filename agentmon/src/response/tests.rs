@@ -11,6 +11,7 @@ use crate::event::{AgentId, ProcessKey};
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command as Process, ExitStatus};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Instant, SystemTime};
 
@@ -243,7 +244,7 @@ fn manual_control_finds_agents_by_the_marks_a_dead_monitor_left() {
     let mut shell = shell(&inner, "echo ready; exec sleep 60");
     let name = format!("manual-{}", std::process::id());
     let mut register = Register::new();
-    let (_, errors) = register.watch(&name, "5e551011", agent(cgroup), SystemTime::now());
+    let (_, errors) = register.watch(&name, "5e551011", Arc::default(), agent(cgroup), SystemTime::now());
     assert!(errors.is_empty());
     drop(register);
     let by = |wanted: &str| find(mount, OsStr::new(wanted)).map(|found| found.iter().map(|agent| agent.cgroup().id()).collect::<Vec<_>>());

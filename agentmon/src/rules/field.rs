@@ -121,6 +121,13 @@ fields! {
     ParentCommandLine in EVERY;
     /// The creator's effective user: `root`, or a number.
     ParentUser in EVERY;
+    /// The programs of the creator, its creator and so on, each ended by `;`, as far as they were watched: at most 16.
+    AncestorImages in EVERY;
+    /// Whether the program is the system's own: in `/usr`, `/bin`, `/sbin` or `/lib` but not `/usr/local`, writable for nobody but its
+    /// owner, and no name that the agent made.
+    ImageTrusted in EVERY;
+    /// Whether the agent's list of `executables` has the program; absent without a list.
+    ImageAllowed in EVERY;
     /// Effective user: `root`, or a number. User names live in files that the agent may see differently.
     User in EVERY;
     /// Real user id.
@@ -143,6 +150,8 @@ fields! {
     EventKind in EVERY;
     /// When it happened, in UTC: `2026-11-21T18:02:53Z`.
     EventTime in EVERY;
+    /// Whether the agent executes this file for the first time.
+    ImageFirstSeen in EXEC;
     /// The path given to execve: the name a program was called by, where `Image` is the file behind all symbolic links.
     Filename in EXEC;
     /// The script, when `Image` is its interpreter.
@@ -155,6 +164,14 @@ fields! {
     Truncated in EXEC;
     /// The file, absolute, as the kernel resolved it.
     TargetFilename in FILE;
+    /// Whether it is in the agent's work directory: the configured one, else where the agent's first program began, unless that is a directory of the
+    /// system or a home. Of a rename or link both names must be. Absent when there is none.
+    TargetInWorkdir in FILE;
+    /// Whether the agent made this name itself, before this operation; of a rename the old name.
+    TargetCreatedByAgent in FILE;
+    /// Whether it is in the work directory or the agent's list of `read` or `write` paths has it, whichever the operation is;
+    /// absent without a list.
+    TargetAllowed in FILE;
     /// How far `TargetFilename` can be believed: `resolved` by the kernel, `joined` from what the program gave, `partial`: its
     /// front is missing. Absent when there is no path.
     PathTrust in FILE;
@@ -208,6 +225,10 @@ fields! {
     /// The name by which the agent looked the peer's address up last, in lower case: the resolver's word. Absent when it asked by
     /// ways that are not seen.
     DestinationHostname in NAMED_ENDS;
+    /// Whether the agent's list of `destinations` has the peer, or it is this host; absent without a list, and of what came in.
+    DestinationAllowed in NAMED_ENDS;
+    /// Whether the agent connects or sends to this address and port for the first time.
+    DestinationFirstSeen in NAMED_ENDS;
     /// The local address, where the kernel had chosen one; of a connection that came in, the peer's.
     SourceIp in ENDS;
     /// Its port.
@@ -224,6 +245,8 @@ fields! {
     BindPort in BIND;
     /// Whether only this host can reach that address.
     BindLoopback in BIND;
+    /// Whether the agent's list of `ports` has the port; absent without a list.
+    BindAllowed in BIND;
     /// `inet`, `inet6`, `unix`, `packet`, `netlink`, `vsock`, `alg`, …, or the family's number.
     SocketFamily in SOCKET;
     /// `stream`, `dgram`, `raw`, `seqpacket`, …, or the type's number.
@@ -293,6 +316,23 @@ impl Field {
     #[must_use]
     pub fn is_in(self, category: Category) -> bool {
         self.categories().contains(&category)
+    }
+
+    /// Whether its value has to be looked up, beside the event.
+    #[must_use]
+    pub const fn is_computed(self) -> bool {
+        matches!(
+            self,
+            Self::AncestorImages
+                | Self::ImageTrusted
+                | Self::ImageAllowed
+                | Self::ImageFirstSeen
+                | Self::TargetInWorkdir
+                | Self::TargetCreatedByAgent
+                | Self::TargetAllowed
+                | Self::DestinationAllowed
+                | Self::DestinationFirstSeen
+        )
     }
 
     /// Whether its values are whole numbers, written with decimal digits; of a user or protocol, where it has no name.

@@ -5,9 +5,10 @@
 
 use super::bound::Measure;
 use super::correlation::{Correlation, Kind, Member};
+use super::joined::Joined;
 use super::numbers::{Sample, Total};
 use super::steps::Steps;
-use super::value::{self, Joined};
+use super::value;
 use super::window::{ByDigest, Counter, Digest, Digester};
 use crate::event::{AgentId, Event};
 use crate::process::Operation;

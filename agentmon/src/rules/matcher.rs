@@ -6,8 +6,9 @@
 
 use super::expression::Expression;
 use super::field::Field;
+use super::joined::{Joined, Joins};
 use super::pattern::{Literal, Test};
-use super::value::{self, Joined};
+use super::value;
 use crate::event::{Detail, WallClock};
 use crate::process::Operation;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
@@ -52,8 +53,7 @@ pub(super) struct Matcher {
     eager: Vec<usize>,
     /// Rules that no text can rule out, as a bit set.
     always: Vec<u64>,
-    joins_own: bool,
-    joins_parent: bool,
+    joins: Joins,
 }
 
 #[derive(Debug)]
@@ -137,16 +137,16 @@ impl Matcher {
         eager.sort_unstable();
         eager.dedup();
         let asks = |atom: &Compiled, wanted| atom.field == wanted || matches!(&atom.test, Test::Reference(to) if to.other == wanted);
-        let joins = |wanted| atoms.iter().any(|atom| asks(atom, wanted));
-        let (joins_own, joins_parent) = (joins(Field::CommandLine), joins(Field::ParentCommandLine));
-        Ok(Self { rules, filters, atoms, automata, eager, always, joins_own, joins_parent })
+        let asked = |wanted| atoms.iter().any(|atom| asks(atom, wanted));
+        let joins = Joins::asked(asked);
+        Ok(Self { rules, filters, atoms, automata, eager, always, joins })
     }
 
     /// Calls `matched` with the number of every rule that matches, in order.
     pub fn evaluate(&self, operation: &Operation<'_>, scratch: &mut Scratch, mut matched: impl FnMut(u32)) {
         scratch.reset(self.atoms.len(), &self.always);
-        if self.joins_own || self.joins_parent || matches!(operation.event.detail, Detail::Argv(_) | Detail::Dns(_)) {
-            scratch.joined.fill(operation, self.joins_own, self.joins_parent);
+        if self.joins.any() || matches!(operation.event.detail, Detail::Argv(_) | Detail::Dns(_)) {
+            scratch.joined.fill(operation, self.joins);
         }
         for automaton in &self.eager {
             self.run(*automaton, operation, scratch);
@@ -249,6 +249,7 @@ fn cost(atom: &Compiled) -> Option<u64> {
     let field = match atom.field {
         Field::CommandLine | Field::ParentCommandLine => 400,
         Field::TargetFilename | Field::Image | Field::DestinationIp | Field::TargetSocket => 0,
+        field if field.is_computed() => 1000,
         _ => 100,
     };
     let short = match &atom.test {

@@ -17,6 +17,7 @@ mod expression;
 mod field;
 mod filter;
 mod groups;
+mod joined;
 pub mod load;
 mod loader;
 mod logsource;

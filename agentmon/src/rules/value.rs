@@ -3,11 +3,11 @@
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
 use super::field::Field;
+use super::joined::Joined;
 use super::time;
 use crate::event::dns::type_name;
 use crate::event::{
-    AT_REMOVEDIR, Address, Call, Detail, Dns, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Resolved, Signal, Socket, Unlink, Uring,
-    WallClock, flags,
+    AT_REMOVEDIR, Address, Call, Detail, Dns, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Resolved, Signal, Socket, Uring, flags,
 };
 use crate::process::Operation;
 use agentmon_common::syscalls::X32_BIT;
@@ -18,61 +18,8 @@ use std::net::IpAddr;
 /// `IPPROTO_TCP`.
 const TCP: u16 = 6;
 
-/// Buffers for command lines, which exist as one text only when a rule asks.
-#[derive(Debug, Default)]
-pub(super) struct Joined {
-    own: Vec<u8>,
-    parent: Vec<u8>,
-    /// Arguments that a process moved.
-    moved: Vec<u8>,
-    /// The time of day at boot.
-    clock: WallClock,
-    /// What a DNS answer says.
-    results: Vec<u8>,
-}
-
-impl Joined {
-    /// Empty buffers, for events whose stamps begin at this time of day.
-    pub fn new(clock: WallClock) -> Self {
-        Self { clock, ..Self::default() }
-    }
-
-    /// Joins what these fields ask for.
-    pub fn fill_for<'f>(&mut self, operation: &Operation<'_>, fields: impl Iterator<Item = &'f Field> + Clone) {
-        let asks = |wanted| fields.clone().any(|field| *field == wanted);
-        self.fill(operation, asks(Field::CommandLine), asks(Field::ParentCommandLine));
-    }
-
-    /// Joins what this category's rules ask for.
-    pub fn fill(&mut self, operation: &Operation<'_>, own: bool, parent: bool) {
-        self.own.clear();
-        self.parent.clear();
-        self.moved.clear();
-        self.results.clear();
-        if own && let Some(exec) = image(operation) {
-            join(&mut self.own, &exec.argv.bytes);
-        }
-        if parent && let Some(exec) = operation.parent_image() {
-            join(&mut self.parent, &exec.argv.bytes);
-        }
-        if let Detail::Argv(moved) = &operation.event.detail {
-            join(&mut self.moved, &moved.argv.bytes);
-        }
-        if let Detail::Dns(Dns { message: Some(message), .. }) = &operation.event.detail {
-            for answer in &message.answers {
-                self.results.extend_from_slice(&answer.data);
-                self.results.push(b';');
-            }
-        }
-    }
-}
-
-fn join(line: &mut Vec<u8>, argv: &[u8]) {
-    line.extend(argv.strip_suffix(b"\0").unwrap_or(argv).iter().map(|byte| if *byte == 0 { b' ' } else { *byte }));
-}
-
 /// The program an operation is about: of an exec the one executed, else the one that runs.
-fn image<'a>(operation: &Operation<'a>) -> Option<&'a Exec> {
+pub(super) fn image<'a>(operation: &Operation<'a>) -> Option<&'a Exec> {
     match &operation.event.detail {
         Detail::Exec(exec) => Some(exec),
         _ => operation.process.image.as_deref(),
@@ -153,6 +100,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::CurrentDirectory => some(&image(operation)?.cwd.bytes),
         Field::ParentImage => some(&operation.parent?.image.as_deref()?.exe.bytes),
         Field::ParentCommandLine => some(&joined.parent),
+        Field::AncestorImages => some(&joined.ancestors),
         Field::ParentUser => user(operation.parent?.euid),
         Field::User => user(event.euid),
         Field::Uid => short(event.uid),
@@ -174,6 +122,17 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::NewCommandLine => some(&joined.moved),
         Field::QueryResults => some(&joined.results),
         Field::DestinationHostname => some(operation.hostname?),
+        Field::TargetFilename => Some(Value::Bytes(&event.target()?.bytes)),
+        Field::PathTrust => trust(event.target()?),
+        Field::SourceFilename if event.source().is_some() => Some(Value::Bytes(&event.source()?.bytes)),
+        Field::TargetInWorkdir => truth(operation.target_in_workdir()?),
+        Field::TargetCreatedByAgent => truth(operation.target_made_by_agent()?),
+        Field::TargetAllowed => truth(operation.target_allowed()?),
+        Field::ImageTrusted => truth(operation.image_trusted()?),
+        Field::ImageAllowed => truth(operation.agent.allowed.runs(&image(operation)?.exe.bytes)?),
+        Field::ImageFirstSeen => truth(operation.is_first_run()?),
+        Field::DestinationAllowed => truth(operation.destination_allowed()?),
+        Field::DestinationFirstSeen => truth(operation.is_first_reach()?),
         _ => particular(field, operation),
     }
 }
@@ -191,14 +150,18 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             _ => None,
         },
         Detail::Open(open) => match field {
-            Field::TargetFilename => some(&open.path.bytes),
-            Field::PathTrust => trust(&open.path),
             Field::TargetType => word(file_type(open.file.mode)?),
             Field::ForWriting => truth(open.for_writing()),
             _ => None,
         },
-        Detail::Unlink(unlink) => removed(field, unlink),
-        Detail::Socket(socket) => attached(field, socket),
+        Detail::Unlink(unlink) => match field {
+            Field::Directory => truth(unlink.directory),
+            _ => None,
+        },
+        Detail::Socket(socket) => match field {
+            Field::BindAllowed => truth(operation.bind_allowed()?),
+            field => attached(field, socket),
+        },
         Detail::Netlink(netlink) => changed(field, netlink),
         Detail::Identity(identity) => match field {
             Field::NewUid => short(identity.uids[0]),
@@ -283,16 +246,10 @@ const fn status(rcode: u8) -> u32 {
 }
 
 fn requested<'a>(field: Field, uring: &'a Uring, operation: &'static str) -> Option<Value<'a>> {
-    let (from, to) = match &uring.second {
-        Some(second) => (Some(&uring.target), second),
-        None => (None, &uring.target),
-    };
     let text = || uring.text.as_ref().and_then(|text| some(&text.bytes));
     match (field, &uring.peer) {
         (Field::Opcode, _) => word(operation.strip_prefix("io_uring_").unwrap_or(operation)),
-        (Field::TargetFilename, _) => some(&to.path.bytes),
         (Field::SourceFilename, _) if uring.opcode == opcode::SYMLINKAT => text(),
-        (Field::SourceFilename, _) => some(&from?.path.bytes),
         (Field::TargetType, _) => word(file_type(uring.file.mode)?),
         (Field::ForWriting, _) => truth(uring.for_writing()),
         (Field::Directory, _) => truth(uring.arg("flags")? & AT_REMOVEDIR != 0),
@@ -310,16 +267,9 @@ fn requested<'a>(field: Field, uring: &'a Uring, operation: &'static str) -> Opt
 }
 
 fn resolved(field: Field, it: &Resolved) -> Option<Value<'_>> {
-    let (from, to) = match &it.second {
-        Some(second) => (Some(&it.path), second),
-        None => (None, &it.path),
-    };
     let id = |name| it.arg(name).filter(|id| *id != u32::MAX).and_then(short);
     match field {
-        Field::TargetFilename => some(&to.bytes),
-        Field::PathTrust => trust(to),
         Field::SourceFilename if it.kind == Kind::Symlink => some(&it.text.as_ref()?.bytes),
-        Field::SourceFilename => some(&from?.bytes),
         Field::TargetType => word(file_type(it.file.mode)?),
         Field::Directory => truth(it.is_directory()),
         Field::Mode => short(format_args!("{:04o}", it.arg("mode")? & 0o7777)),
@@ -343,19 +293,12 @@ fn signalled(field: Field, signal: &Signal) -> Option<Value<'_>> {
 }
 
 fn called(field: Field, call: &Call) -> Option<Value<'_>> {
-    let (from, to) = match (call.kind, &call.second) {
-        (Kind::Rename | Kind::Link, Some(to)) => (Some(&call.target), to),
-        (_, second) => (second.as_ref(), &call.target),
-    };
     let text = || call.text.as_ref().and_then(|text| some(&text.bytes));
     // -1 leaves the id as it is.
     let id = |name| call.arg(name).map(|id| id as u32).filter(|id| *id != u32::MAX).and_then(short);
     let hex = |name| call.arg(name).and_then(|bits| short(format_args!("{:#x}", bits & 0xffff_ffff)));
     match field {
-        Field::TargetFilename => some(&to.path.bytes),
-        Field::PathTrust => trust(&to.path),
         Field::SourceFilename if call.kind == Kind::Symlink => text(),
-        Field::SourceFilename => some(&from?.path.bytes),
         Field::TargetType => word(file_type(call.file.mode)?),
         Field::Mode => short(format_args!("{:04o}", call.arg("mode")? & 0o7777)),
         Field::NewOwner => id("uid"),
@@ -367,15 +310,6 @@ fn called(field: Field, call: &Call) -> Option<Value<'_>> {
         Field::TargetProcessId => short(call.arg("target_pid")? as i32),
         Field::Flags => hex("flags"),
         Field::Request => ["request", "command", "resource"].into_iter().find_map(hex),
-        _ => None,
-    }
-}
-
-fn removed(field: Field, unlink: &Unlink) -> Option<Value<'_>> {
-    match field {
-        Field::TargetFilename => some(&unlink.path.bytes),
-        Field::PathTrust => trust(&unlink.path),
-        Field::Directory => truth(unlink.directory),
         _ => None,
     }
 }

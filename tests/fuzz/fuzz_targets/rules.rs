@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     let mut matches = Vec::new();
     // What the rules are compared with is their own text.
     let process = process();
-    let agent = Agent { id: AgentId(1), name: "fuzz".into(), session: "1".into() };
+    let agent = Agent { id: AgentId(1), name: "fuzz".into(), session: "1".into(), allowed: Default::default() };
     for timestamp_ns in [1, 2, u64::MAX] {
         let event = event(&process, text, timestamp_ns);
         engine.evaluate(&Operation { event: &event, agent: &agent, process: &process, parent: Some(&process) }, &mut matches);

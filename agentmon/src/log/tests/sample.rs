@@ -25,7 +25,15 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub fn operation(&self) -> Operation<'_> {
-        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref(), hostname: self.hostname }
+        Operation {
+            event: &self.event,
+            agent: &self.agent,
+            process: &self.process,
+            parent: self.parent.as_ref(),
+            hostname: self.hostname,
+            history: None,
+            processes: None,
+        }
     }
 }
 
@@ -99,7 +107,7 @@ pub(crate) fn sample(operation: &'static str, detail: Detail) -> Sample {
             resolved_ns: 0,
             detail,
         },
-        agent: Agent { id: AgentId(1), name: "claude-code".into(), session: "7f3a9c1e".into() },
+        agent: Agent { id: AgentId(1), name: "claude-code".into(), session: "7f3a9c1e".into(), allowed: Default::default() },
         process: process(4712, 0x5f2c_9f31, 1, "/usr/bin/curl"),
         parent: Some(process(4711, 0x5f2c_91a0, 2, "/usr/bin/bash")),
         hostname: None,

@@ -5,24 +5,25 @@
 use super::Engine;
 use crate::agents::{AgentCgroups, CANARY};
 use crate::cgroup::WalkLimits;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::config::Terms;
+use crate::event::{AgentId, CgroupId};
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
-use crate::recording::{AgentLine, Gone, Line};
+use crate::recording::{Gone, Line};
 use crate::response::Command;
 use crate::response::escapee::Outsider;
 use crate::sensor::Counted;
 use std::time::{Instant, SystemTime};
 
 impl Engine {
-    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, without: Kinds) -> Result<AgentId, MonitorError> {
+    pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, terms: Terms) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
-        let (id, errors) = self.register.watch(name, session, cgroups, SystemTime::now());
-        self.record_line(Line::Agent(AgentLine { id, name: name.to_owned(), session: session.to_owned() }));
+        let (id, errors) = self.register.watch(name, session, terms.allowed, cgroups, SystemTime::now());
+        self.record_agent(id);
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.switch_off(id, without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
+        let watched = self.sensor.switch_off(id, terms.without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
         self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
@@ -33,6 +34,13 @@ impl Engine {
                 Err(error.into())
             }
         }
+    }
+
+    pub(super) fn change(&mut self, agent: AgentId, terms: Terms) -> Result<(), MonitorError> {
+        self.sensor.switch_off(agent, terms.without)?;
+        self.register.set_allowed(agent, terms.allowed);
+        self.record_agent(agent);
+        Ok(())
     }
 
     pub(super) fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {

@@ -20,7 +20,7 @@ impl Engine {
         self.take_counted(Counted::Over(boot_ns()));
         self.account();
         self.see_states();
-        self.recorder.tick(frames, &self.register, self.stages.table(), self.stages.hosts());
+        self.recorder.tick(frames, &self.register, &self.stages);
         self.recorder.correlations(self.stages.rules().state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);

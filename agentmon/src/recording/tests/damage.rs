@@ -2,6 +2,7 @@
 
 use super::generate::event;
 use super::{file, header, read};
+use crate::allow::AllowList;
 use crate::event::AgentId;
 use crate::recording::{AgentLine, End, LINE_BYTES_MAX, Line, Replay};
 use crate::rules::{RuleSet, built_in};
@@ -9,7 +10,7 @@ use proptest::prelude::{any, prop, prop_assert, proptest};
 use std::sync::OnceLock;
 
 fn lines() -> Vec<Line> {
-    let agent = Line::Agent(AgentLine { id: AgentId(1), name: "a".to_owned(), session: "1".to_owned() });
+    let agent = Line::Agent(AgentLine { id: AgentId(1), name: "a".to_owned(), session: "1".to_owned(), allowed: AllowList::default() });
     let sample = crate::log::tests::sample::every_kind().remove(0);
     vec![agent, Line::Event(Box::new(sample.event)), Line::End(End { reason: "test".to_owned(), lost: 0 })]
 }

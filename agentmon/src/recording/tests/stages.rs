@@ -1,6 +1,7 @@
 //! What a replay gives of lines that are no events: reloads, agents that go, calls that wait.
 
 use super::header;
+use crate::allow::AllowList;
 use crate::event::{AgentId, Detail, Event};
 use crate::log::tests::sample::every_kind;
 use crate::recording::{AgentLine, Finish, Gone, Line, Replay, RulesLine, cut};
@@ -28,7 +29,7 @@ fn rules() -> RuleSet {
 }
 
 fn agent() -> Line {
-    Line::Agent(AgentLine { id: AgentId(1), name: "a".to_owned(), session: "1".to_owned() })
+    Line::Agent(AgentLine { id: AgentId(1), name: "a".to_owned(), session: "1".to_owned(), allowed: AllowList::default() })
 }
 
 fn removal(at_ms: u64) -> Line {

@@ -8,8 +8,9 @@ use super::pack::repository;
 use super::support::{self, Case};
 use crate::event::WallClock;
 use crate::rules::category::Categories;
+use crate::rules::joined::{Joined, Joins};
 use crate::rules::load::read_dir;
-use crate::rules::value::{self, Joined};
+use crate::rules::value;
 use crate::rules::yaml::{self, Node, Value};
 use crate::rules::{Category, Engine, Field, Source, load, pack};
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -158,7 +159,7 @@ impl Texts {
 fn json(case: &Case, category: Category) -> serde_json::Value {
     let operation = case.operation();
     let mut joined = Joined::new(WallClock::default());
-    joined.fill(&operation, true, true);
+    joined.fill(&operation, Joins::asked(|_| true));
     let fields = Field::ALL.iter().filter(|field| field.is_in(category));
     let value = |field: &Field| Some(String::from_utf8_lossy(value::value(*field, &operation, &joined)?.bytes()).into_owned());
     let entries = fields.filter_map(|field| Some((field.name().to_owned(), serde_json::Value::String(value(field)?))));

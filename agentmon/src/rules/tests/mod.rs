@@ -1,5 +1,7 @@
 //! Tests of the rules as a whole: loading, matching, counting, the pack.
 
+pub(super) mod calls;
+mod computed;
 mod correlations;
 mod deletion;
 mod differential;

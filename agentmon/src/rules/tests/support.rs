@@ -58,7 +58,7 @@ fn process(tgid: u32, image: Exec) -> Process {
     }
 }
 
-fn case(operation: &'static str, detail: Detail) -> Case {
+pub fn case(operation: &'static str, detail: Detail) -> Case {
     let process = process(4242, program("/usr/bin/bash", "bash"));
     let event = Event {
         timestamp_ns: 1_000_000_000,
@@ -80,7 +80,7 @@ fn case(operation: &'static str, detail: Detail) -> Case {
         resolved_ns: 0,
         detail,
     };
-    let agent = Agent { id: AgentId(1), name: "tester".into(), session: "7f3a9c1e".into() };
+    let agent = Agent { id: AgentId(1), name: "tester".into(), session: "7f3a9c1e".into(), allowed: Default::default() };
     Case { event, agent, process, parent: None, hostname: None }
 }
 
@@ -383,7 +383,8 @@ impl Case {
     /// As this agent.
     pub fn agent(mut self, number: u32) -> Self {
         self.event.agent = AgentId(number);
-        self.agent = Agent { id: AgentId(number), name: "tester".into(), session: format!("session-{number}").into() };
+        self.agent =
+            Agent { id: AgentId(number), name: "tester".into(), session: format!("session-{number}").into(), allowed: Default::default() };
         self
     }
 
@@ -394,7 +395,15 @@ impl Case {
     }
 
     pub fn operation(&self) -> Operation<'_> {
-        Operation { event: &self.event, agent: &self.agent, process: &self.process, parent: self.parent.as_ref(), hostname: self.hostname }
+        Operation {
+            event: &self.event,
+            agent: &self.agent,
+            process: &self.process,
+            parent: self.parent.as_ref(),
+            hostname: self.hostname,
+            history: None,
+            processes: None,
+        }
     }
 }
 

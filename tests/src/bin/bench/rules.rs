@@ -111,7 +111,7 @@ impl Stream {
             let process = process(1000 + below(50) as u32, program);
             cases.push((event(&process, operation, detail, number * 10_000), process));
         }
-        let agent = Agent { id: AgentId(1), name: "bench".into(), session: "7f3a9c1e".into() };
+        let agent = Agent { id: AgentId(1), name: "bench".into(), session: "7f3a9c1e".into(), allowed: Default::default() };
         Self { cases, agent, parent: process(999, "/usr/bin/bash") }
     }
 
@@ -122,6 +122,8 @@ impl Stream {
             process,
             parent: Some(&self.parent),
             hostname: None,
+            history: None,
+            processes: None,
         })
     }
 }
@@ -278,7 +280,7 @@ fn hostile(rules: &RuleSet, effort: Effort, table: &mut Table) -> Result<()> {
     let before = LIVE.get();
     let mut most = 0;
     let events = 1_000_000 / effort.shorten;
-    let mut agent = Agent { id: AgentId(1), name: "hostile".into(), session: "0".into() };
+    let mut agent = Agent { id: AgentId(1), name: "hostile".into(), session: "0".into(), allowed: Default::default() };
     for number in 0..events {
         agent.id = AgentId(u32::try_from(number % 4)?);
         let mut process = process(u32::try_from(number % 10_000)?, "/usr/bin/rm");
@@ -287,7 +289,10 @@ fn hostile(rules: &RuleSet, effort: Effort, table: &mut Table) -> Result<()> {
         let detail = Detail::Unlink(Unlink { path: path(&file), asked: text(&file), ..Unlink::default() });
         let mut event = event(&process, "unlinkat", detail, number * 1000);
         event.agent = agent.id;
-        engine.evaluate(&Operation { event: &event, agent: &agent, process: &process, parent: None, hostname: None }, &mut matches);
+        engine.evaluate(
+            &Operation { event: &event, agent: &agent, process: &process, parent: None, hostname: None, history: None, processes: None },
+            &mut matches,
+        );
         matches.clear();
         most = most.max(LIVE.get() - before);
     }

@@ -1,0 +1,327 @@
+//! What each agent has done so far, as far as rules ask: a pure fold over events, so that a replay knows the same.
+//!
+//! Names, not files: a path is remembered by its hash. What the agent changes in ways that are not seen (`docs/evasions.md`) is not in
+//! here, and of many more names than are kept the agent with most forgets its oldest: then it is as if it had not done that.
+//! Not for: what it is expected to do (`crate::allow`).
+
+use super::questions::{is_under_way, peer};
+use crate::allow::Directory;
+use crate::event::{AgentId, Detail, Event, Exec, Kind};
+use siphasher::sip::SipHasher13;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hasher;
+use std::net::IpAddr;
+
+/// Most things remembered, of all agents together: about 20 MiB.
+pub const REMEMBERED_MAX: usize = 1 << 20;
+/// Directories that are never an agent's work directory unless the configuration says so.
+const NOT_WORK: [&[u8]; 19] = [
+    b"bin", b"boot", b"dev", b"etc", b"home", b"lib", b"lib32", b"lib64", b"media", b"mnt", b"opt", b"proc", b"root", b"run", b"sbin",
+    b"srv", b"sys", b"tmp", b"usr",
+];
+/// Below these no directory is one either.
+const NEVER_WORK: [&[u8]; 9] = [b"bin", b"boot", b"dev", b"etc", b"lib", b"proc", b"sbin", b"sys", b"usr"];
+
+/// What the agents have done.
+#[derive(Debug, Default)]
+pub struct History {
+    agents: HashMap<AgentId, Deeds>,
+    remembered: usize,
+    forgotten: u64,
+}
+
+/// What one agent has done.
+#[derive(Debug, Default)]
+struct Deeds {
+    /// Where its first program began to work.
+    began_in: Option<Directory>,
+    began: bool,
+    done: HashSet<u64>,
+    /// In the order in which it was done. Entries that are not in `done` any more are skipped.
+    order: VecDeque<u64>,
+}
+
+/// What is remembered, as one number.
+#[derive(Clone, Copy)]
+enum Deed<'a> {
+    /// It made this name.
+    Made(&'a [u8]),
+    /// It executed this file.
+    Ran(&'a [u8]),
+    /// It connected or sent there.
+    Reached(IpAddr, u16),
+}
+
+impl Deed<'_> {
+    fn digest(self) -> u64 {
+        let mut hasher = SipHasher13::new();
+        match self {
+            Self::Made(path) => {
+                hasher.write_u8(0);
+                hasher.write(path);
+            }
+            Self::Ran(path) => {
+                hasher.write_u8(1);
+                hasher.write(path);
+            }
+            Self::Reached(ip, port) => {
+                hasher.write_u8(2);
+                hasher.write_u16(port);
+                match ip.to_canonical() {
+                    IpAddr::V4(ip) => hasher.write(&ip.octets()),
+                    IpAddr::V6(ip) => hasher.write(&ip.octets()),
+                }
+            }
+        }
+        hasher.finish()
+    }
+}
+
+impl History {
+    /// Nothing was done.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Folds one event in, after it was judged: to a rule an agent's first connection is its first.
+    pub fn apply(&mut self, event: &Event) {
+        if let Detail::Exec(exec) | Detail::ProcessSeen(exec) = &event.detail {
+            self.ran(event, exec);
+        }
+        if !event.outcome.succeeded() {
+            // A connection that is under way was begun.
+            if let (Some((ip, port)), true) = (peer(event), is_under_way(event)) {
+                self.remember(event.agent, Deed::Reached(ip, port));
+            }
+            return;
+        }
+        if let Some((ip, port)) = peer(event) {
+            self.remember(event.agent, Deed::Reached(ip, port));
+        }
+        self.named(event);
+    }
+
+    /// Whether the agent made this name.
+    #[must_use]
+    pub fn made(&self, agent: AgentId, path: &[u8]) -> bool {
+        self.knows(agent, Deed::Made(path))
+    }
+
+    /// Whether the agent executed this file.
+    #[must_use]
+    pub fn ran_before(&self, agent: AgentId, path: &[u8]) -> bool {
+        self.knows(agent, Deed::Ran(path))
+    }
+
+    /// Whether the agent connected or sent there.
+    #[must_use]
+    pub fn reached(&self, agent: AgentId, ip: IpAddr, port: u16) -> bool {
+        self.knows(agent, Deed::Reached(ip, port))
+    }
+
+    /// Where the agent's first program began to work, when that can be a work directory.
+    #[must_use]
+    pub fn began_in(&self, agent: AgentId) -> Option<&Directory> {
+        self.agents.get(&agent)?.began_in.as_ref()
+    }
+
+    /// Forgets an agent.
+    pub fn forget(&mut self, agent: AgentId) {
+        if let Some(deeds) = self.agents.remove(&agent) {
+            self.remembered -= deeds.done.len();
+        }
+    }
+
+    /// Things that had to be forgotten for want of room.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn ran(&mut self, event: &Event, exec: &Exec) {
+        let deeds = self.agents.entry(event.agent).or_default();
+        if !std::mem::replace(&mut deeds.began, true) {
+            deeds.began_in = work_directory(&exec.cwd.bytes);
+        }
+        if event.outcome.succeeded() {
+            self.remember(event.agent, Deed::Ran(&exec.exe.bytes));
+        }
+    }
+
+    /// Names that come and go.
+    fn named(&mut self, event: &Event) {
+        let Some(target) = event.target().map(|path| &path.bytes[..]) else { return };
+        match event.kind() {
+            Kind::Open => {
+                if matches!(&event.detail, Detail::Open(open) if open.created) {
+                    self.remember(event.agent, Deed::Made(target));
+                }
+            }
+            Kind::Mkdir | Kind::Mknod | Kind::Symlink | Kind::Link => self.remember(event.agent, Deed::Made(target)),
+            Kind::Unlink => self.undo(event.agent, Deed::Made(target)),
+            Kind::Rename => {
+                let Some(source) = event.source().map(|path| &path.bytes[..]) else { return };
+                let own = self.made(event.agent, source);
+                self.undo(event.agent, Deed::Made(source));
+                if own {
+                    self.remember(event.agent, Deed::Made(target));
+                } else {
+                    self.undo(event.agent, Deed::Made(target));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn knows(&self, agent: AgentId, deed: Deed<'_>) -> bool {
+        self.agents.get(&agent).is_some_and(|deeds| deeds.done.contains(&deed.digest()))
+    }
+
+    fn undo(&mut self, agent: AgentId, deed: Deed<'_>) {
+        if self.agents.get_mut(&agent).is_some_and(|deeds| deeds.done.remove(&deed.digest())) {
+            self.remembered -= 1;
+        }
+    }
+
+    fn remember(&mut self, agent: AgentId, deed: Deed<'_>) {
+        let deeds = self.agents.entry(agent).or_default();
+        let digest = deed.digest();
+        if !deeds.done.insert(digest) {
+            return;
+        }
+        deeds.order.push_back(digest);
+        if deeds.order.len() > 2 * deeds.done.len() + 1024 {
+            let done = &deeds.done;
+            deeds.order.retain(|digest| done.contains(digest));
+        }
+        self.remembered += 1;
+        while self.remembered > REMEMBERED_MAX {
+            let Some(most) = self.agents.values_mut().max_by_key(|deeds| deeds.done.len()) else { return };
+            if !most.forget_oldest() {
+                return;
+            }
+            self.remembered -= 1;
+            self.forgotten += 1;
+        }
+    }
+}
+
+impl Deeds {
+    fn forget_oldest(&mut self) -> bool {
+        while let Some(digest) = self.order.pop_front() {
+            if self.done.remove(&digest) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A directory that can be somebody's work: neither the root, nor one of the system's, nor anybody's home itself.
+fn work_directory(path: &[u8]) -> Option<Directory> {
+    let mut parts = path.strip_prefix(b"/")?.split(|byte| *byte == b'/');
+    let (first, rest) = (parts.next()?, parts.count());
+    let is_top = rest == 0 && (NOT_WORK.contains(&first) || first == b"var");
+    let is_home = rest == 1 && first == b"home";
+    let is_system = NEVER_WORK.contains(&first);
+    if is_top || is_home || is_system { None } else { Directory::new(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{History, REMEMBERED_MAX, work_directory};
+    use crate::event::{AgentId, CgroupId, Detail, Event, Exec, Open, Outcome, Path, PathTrust, ProcessKey, Unlink};
+    use bytes::Bytes;
+
+    fn event(agent: u32, detail: Detail) -> Event {
+        Event {
+            timestamp_ns: 1,
+            process: ProcessKey { tgid: 4, start_ns: 5 },
+            tid: 4,
+            ppid: 1,
+            agent: AgentId(agent),
+            cgroup: CgroupId(7),
+            uid: 0,
+            euid: 0,
+            comm: [0; 16],
+            outcome: Outcome(0),
+            flags: 0,
+            operation: "test",
+            slot: 0,
+            repeated: 1,
+            resolved_ns: 0,
+            seq: 1,
+            lost_before: 0,
+            detail,
+        }
+    }
+
+    fn path(path: &str) -> Path {
+        Path { bytes: Bytes::copy_from_slice(path.as_bytes()), trust: PathTrust::Resolved }
+    }
+
+    fn create(agent: u32, name: &str) -> Event {
+        event(agent, Detail::Open(Open { path: path(name), created: true, ..Open::default() }))
+    }
+
+    #[test]
+    fn a_name_is_the_agents_from_when_it_made_it_until_it_removed_it() {
+        let mut history = History::new();
+        history.apply(&create(1, "/w/a"));
+        assert!(history.made(AgentId(1), b"/w/a") && !history.made(AgentId(2), b"/w/a") && !history.made(AgentId(1), b"/w/b"));
+        let mut failed = create(1, "/w/b");
+        failed.outcome = Outcome(-13);
+        history.apply(&failed);
+        assert!(!history.made(AgentId(1), b"/w/b"));
+        history.apply(&event(1, Detail::Open(Open { path: path("/w/c"), created: false, ..Open::default() })));
+        assert!(!history.made(AgentId(1), b"/w/c"), "it was there before");
+        history.apply(&event(1, Detail::Unlink(Unlink { path: path("/w/a"), ..Unlink::default() })));
+        assert!(!history.made(AgentId(1), b"/w/a") && history.remembered == 0);
+    }
+
+    #[test]
+    fn the_first_program_tells_where_the_work_is() {
+        let exec = |cwd: &str| Detail::Exec(Exec { exe: path("/bin/sh"), cwd: path(cwd), ..Exec::default() });
+        let mut history = History::new();
+        history.apply(&event(1, exec("/work/repo")));
+        history.apply(&event(1, exec("/etc")));
+        assert!(history.began_in(AgentId(1)).is_some_and(|directory| directory.contains(b"/work/repo/src")));
+        history.apply(&event(2, exec("/root")));
+        history.apply(&event(2, exec("/work/repo")));
+        assert!(history.began_in(AgentId(2)).is_none(), "an agent cannot choose it later");
+        assert!(history.ran_before(AgentId(2), b"/bin/sh") && !history.ran_before(AgentId(3), b"/bin/sh"));
+        for (directory, may_be) in [
+            ("/", false),
+            ("/root", false),
+            ("/home/a", false),
+            ("/home/a/x", true),
+            ("/usr/src/x", false),
+            ("/srv/x", true),
+            ("/app", true),
+            ("/tmp", false),
+            ("/var", false),
+            ("relative", false),
+        ] {
+            assert_eq!(work_directory(directory.as_bytes()).is_some(), may_be, "{directory}");
+        }
+    }
+
+    #[test]
+    fn the_agent_that_did_most_forgets_first_and_all_is_bounded() {
+        let mut history = History::new();
+        history.apply(&create(1, "/modest"));
+        for number in 0..REMEMBERED_MAX + 1000 {
+            history.apply(&create(2, &format!("/many/{number}")));
+        }
+        assert_eq!((history.remembered, history.forgotten()), (REMEMBERED_MAX, 1001));
+        assert!(history.made(AgentId(1), b"/modest") && !history.made(AgentId(2), b"/many/0"));
+        history.forget(AgentId(2));
+        assert_eq!(history.remembered, 1);
+        for number in 0..5000 {
+            history.apply(&create(1, &format!("/x/{number}")));
+            history.apply(&event(1, Detail::Unlink(Unlink { path: path(&format!("/x/{number}")), ..Unlink::default() })));
+        }
+        assert!(history.agents[&AgentId(1)].order.len() < 2000, "what was undone does not pile up");
+    }
+}
