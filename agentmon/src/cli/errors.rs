@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::log::StartError;
 use crate::metrics::serve::BindError;
 use crate::monitor::MonitorError;
-use crate::recording;
+use crate::recording::{self, beside::TestError};
 use crate::response::manual::ManualError;
 use crate::rules::load::{BadRules, UnreadableRules};
 use crate::sensor::SensorError;
@@ -95,6 +95,9 @@ fn code(error: &anyhow::Error) -> Option<u8> {
             return Some(USAGE);
         }
         if cause.is::<recording::ReadError>() {
+            return Some(DAMAGED);
+        }
+        if let Some(TestError::Damaged { .. }) = cause.downcast_ref() {
             return Some(DAMAGED);
         }
         if cause.is::<recording::CutError>() {

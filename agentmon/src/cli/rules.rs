@@ -1,9 +1,12 @@
 //! `agentmon rules`: what is loaded, and whether files are right. Also loads rules for the verbs that use them.
 
+use super::errors::FAILED;
 use crate::config::OnRuleError;
+use crate::recording::beside::{self, Tested};
 use crate::rules::RuleSet;
 use crate::rules::load::{self, BadRules, Gathered};
-use crate::view::say;
+use crate::view::escape::escaped;
+use crate::view::{counted, say};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -26,6 +29,16 @@ enum RulesVerb {
         #[arg(long)]
         each: bool,
     },
+    /// Try rules against the recordings beside them: those they must match, and those they must not.
+    #[command(after_help = TEST_HELP)]
+    Test {
+        /// Directories or files with rules; without any, the directory `rules` here.
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// A rule without a recording that it must match and one that it must not is a failure.
+        #[arg(long)]
+        require: bool,
+    },
     /// List the rules: level, action, class, title.
     List {
         /// Directories or files with rules besides the built-in ones.
@@ -34,11 +47,23 @@ enum RulesVerb {
     },
 }
 
+const TEST_HELP: &str = "\
+Beside rules/NAME.yml stand rules/tests/NAME.fires.jsonl, which its rules must match, and rules/tests/NAME.near.jsonl, as near a \
+miss as there can be; further ones are called NAME.fires-2.jsonl and so on. A header with \"about\": [ID] names the rules that \
+a recording is about.
+
+To make one, do the thing once and cut out what the rule needs:
+  agentmon run --observe --record all.jsonl -- sh -c '…'
+  agentmon replay all.jsonl --cut RULE_ID > rules/tests/NAME.fires.jsonl
+
+Exit codes: 0 all is as it must be; 1 a rule is not; 2 wrong rules; 5 a recording is damaged.";
+
 impl Rules {
     /// Runs the verb.
     pub fn run(self) -> Result<u8> {
         match self.verb {
             RulesVerb::Check { paths, each } => check(&paths, each)?,
+            RulesVerb::Test { paths, require } => return test(paths, require),
             RulesVerb::List { paths } => {
                 for rule in gather(true, &paths, OnRuleError::Skip)?.rules().iter().filter(|rule| rule.reported) {
                     let class = rule.class.as_deref().unwrap_or("-");
@@ -48,6 +73,30 @@ impl Rules {
         }
         Ok(0)
     }
+}
+
+fn test(mut paths: Vec<PathBuf>, require: bool) -> Result<u8> {
+    if paths.is_empty() {
+        paths.push(PathBuf::from("rules"));
+    }
+    let tested = beside::run(&gather(false, &paths, OnRuleError::Refuse)?)?;
+    let (mut failed, mut without) = (0_u64, 0_u64);
+    for Tested { rule, fires, near, failures } in &tested {
+        let is_whole = *fires > 0 && *near > 0;
+        let state = match (failures.is_empty(), is_whole) {
+            (false, _) => "FAILED",
+            (true, true) => "ok",
+            (true, false) if *fires + *near > 0 => "half",
+            (true, false) => "none",
+        };
+        failed += u64::from(!failures.is_empty());
+        without += u64::from(failures.is_empty() && !is_whole);
+        say::out(format_args!("{state:<6} fires {fires}, near {near}  {}  {}", rule.file, escaped(rule.title.as_bytes())));
+        failures.iter().for_each(|failure| say::out(format_args!("       {failure}")));
+    }
+    let all = counted(tested.len() as u64, "rule", "rules");
+    say::err(format_args!("{all}: {failed} failed, {without} without both a match and a near miss"));
+    Ok(if failed > 0 || (require && without > 0) { FAILED } else { 0 })
 }
 
 fn check(paths: &[PathBuf], each: bool) -> Result<()> {

@@ -4,6 +4,7 @@
 //! Not for: the log (`crate::log`), which tells of operations and not of what they were made from; how an event looks as JSON
 //! (`crate::event`).
 
+pub mod beside;
 mod cut;
 mod reader;
 mod replay;
