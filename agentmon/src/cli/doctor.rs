@@ -63,8 +63,7 @@ impl Doctor {
             crate::view::escape::escaped(std::os::unix::ffi::OsStrExt::as_bytes(mount.root().path().as_os_str()))
         ));
         say::out(format_args!("deny     {}", deny_means()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-        let (findings, hooks) = runtime.block_on(look(&mount))?;
+        let (findings, hooks) = find_out(&mount)?;
         self.print(&findings, &hooks);
         let blind = findings.blind().count();
         Ok(if blind == 0 { 0 } else { errors::BLIND })
@@ -105,6 +104,12 @@ fn path_hooks(hooks: &[PathHook]) {
             PathHookState::NotAvailable(why) => say::out(format_args!("{:<24} not available: {}", hook.function, why.escape_debug())),
         }
     }
+}
+
+/// What the probes report here, by a flight of the canary.
+pub(super) fn find_out(mount: &Mount) -> Result<(Findings, Vec<PathHook>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(look(mount))
 }
 
 /// One flight with a monitor of its own.

@@ -2,7 +2,9 @@
 //!
 //! Not for: deciding anything about an agent (`crate::monitor` and the stages).
 
+mod bench;
 mod control;
+mod coverage;
 mod demo;
 mod doctor;
 mod errors;

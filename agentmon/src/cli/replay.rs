@@ -16,12 +16,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-/// How verdicts are shown.
+/// How verdicts and rows are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// One line per verdict, for people.
+pub enum Output {
+    /// One line each, for people.
     Text,
-    /// One JSON object per verdict.
+    /// One JSON object each.
     Json,
 }
 
@@ -58,6 +58,9 @@ pub struct Replay {
     /// Write the few lines of FILE that make this rule match, as a recording of their own.
     #[arg(long, value_name = "RULE_ID", conflicts_with_all = ["against", "output"])]
     cut: Option<String>,
+    /// With --cut: the rule that the recording is about, when it is another: that of which it is a near miss.
+    #[arg(long, value_name = "RULE_ID", requires = "cut")]
+    about: Option<String>,
 }
 
 /// Counts of a replay, for the last line.
@@ -75,7 +78,7 @@ impl Replay {
         let set = rules::gather(!self.no_builtin_rules, &self.rules, OnRuleError::Refuse)?;
         let mut reader = open(&self.file)?;
         if let Some(id) = &self.cut {
-            return cut(&self.file, &mut reader, &set, id);
+            return self.cut(&mut reader, &set, id);
         }
         if !self.against.is_empty() {
             let other = rules::gather(false, &self.against, OnRuleError::Refuse)?;
@@ -126,6 +129,22 @@ impl Replay {
         losses.tell();
         say::err(format_args!("{}: {}", before.seen(), before.changed(&after)));
         self.ended(damage, if differences == 0 { 0 } else { errors::DIFFERENT })
+    }
+
+    /// Writes what makes a rule match to standard output.
+    fn cut(&self, reader: &mut Reader<BufReader<File>>, set: &RuleSet, id: &str) -> Result<u8> {
+        let mut lines = Vec::new();
+        if let Some(error) = each(reader, |_, line| lines.push(line)) {
+            say::err(format_args!("warning: {}: {error}", shown(&self.file)));
+        }
+        let (mut header, lines) = recording::cut(reader.header(), &lines, set, id).with_context(|| shown(&self.file))?;
+        if let Some(about) = &self.about {
+            header.about = vec![about.clone()];
+        }
+        for line in std::iter::once(&Line::Recording(header)).chain(&lines) {
+            say::out(serde_json::to_string(line).context("a line cannot be written")?);
+        }
+        Ok(0)
     }
 
     fn show(&self, sign: Option<&Sign>, told: &Told, zone: &TimeZone) {
@@ -279,17 +298,4 @@ impl Losses {
             say::err(format_args!("warning: {lost} missing in the recording: the live run may have had further verdicts"));
         }
     }
-}
-
-/// Writes what makes a rule match to standard output.
-fn cut(file: &Path, reader: &mut Reader<BufReader<File>>, set: &RuleSet, id: &str) -> Result<u8> {
-    let mut lines = Vec::new();
-    if let Some(error) = each(reader, |_, line| lines.push(line)) {
-        say::err(format_args!("warning: {}: {error}", shown(file)));
-    }
-    let (header, lines) = recording::cut(reader.header(), &lines, set, id).with_context(|| shown(file))?;
-    for line in std::iter::once(&Line::Recording(header)).chain(&lines) {
-        say::out(serde_json::to_string(line).context("a line cannot be written")?);
-    }
-    Ok(0)
 }

@@ -1,6 +1,8 @@
 //! `agentmon rules`: what is loaded, and whether files are right. Also loads rules for the verbs that use them.
 
 use super::errors::FAILED;
+use super::replay::Output;
+use super::{bench, coverage};
 use crate::config::OnRuleError;
 use crate::recording::beside::{self, Tested};
 use crate::rules::RuleSet;
@@ -39,6 +41,33 @@ enum RulesVerb {
         #[arg(long)]
         require: bool,
     },
+    /// Say for each rule where its operations come from, and whether they are told before or after their effect.
+    Coverage {
+        /// Directories or files with rules besides the built-in ones.
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Also find out which probes report on this host, as `agentmon doctor` does (root).
+        #[arg(long)]
+        look: bool,
+        /// How rows are shown.
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: Output,
+    },
+    /// Measure how long the rules take for the events of a recording, on one core.
+    Bench {
+        /// The recording.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Rules besides the built-in ones: a file or directory; may be given several times.
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+        /// Without the built-in rules.
+        #[arg(long)]
+        no_builtin_rules: bool,
+        /// How the result is shown.
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: Output,
+    },
     /// List the rules: level, action, class, title.
     List {
         /// Directories or files with rules besides the built-in ones.
@@ -64,6 +93,12 @@ impl Rules {
         match self.verb {
             RulesVerb::Check { paths, each } => check(&paths, each)?,
             RulesVerb::Test { paths, require } => return test(paths, require),
+            RulesVerb::Coverage { paths, look, output } => {
+                return coverage::run(&gather(true, &paths, OnRuleError::Skip)?, look, output == Output::Json);
+            }
+            RulesVerb::Bench { file, rules, no_builtin_rules, output } => {
+                return bench::run(&file, &gather(!no_builtin_rules, &rules, OnRuleError::Refuse)?, output == Output::Json);
+            }
             RulesVerb::List { paths } => {
                 for rule in gather(true, &paths, OnRuleError::Skip)?.rules().iter().filter(|rule| rule.reported) {
                     let class = rule.class.as_deref().unwrap_or("-");
