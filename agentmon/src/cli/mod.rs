@@ -8,6 +8,7 @@ mod coverage;
 mod demo;
 mod doctor;
 mod errors;
+mod explain;
 mod node;
 mod replay;
 mod rules;

@@ -2,7 +2,7 @@
 
 use super::errors::FAILED;
 use super::replay::Output;
-use super::{bench, coverage};
+use super::{bench, coverage, explain};
 use crate::config::OnRuleError;
 use crate::recording::beside::{self, Tested};
 use crate::rules::RuleSet;
@@ -40,6 +40,18 @@ enum RulesVerb {
         /// A rule without a recording that it must match and one that it must not is a failure.
         #[arg(long)]
         require: bool,
+    },
+    /// Say in plain words what a rule looks for and what follows.
+    Explain {
+        /// A rule: its id, the name of its file, or a part of its title.
+        #[arg(value_name = "RULE")]
+        rule: String,
+        /// Directories or files with rules besides the built-in ones.
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Also say which parts of the condition held for the event on this line of a recording.
+        #[arg(long, value_name = "FILE:LINE")]
+        event: Option<String>,
     },
     /// Say for each rule where its operations come from, and whether they are told before or after their effect.
     Coverage {
@@ -93,6 +105,9 @@ impl Rules {
         match self.verb {
             RulesVerb::Check { paths, each } => check(&paths, each)?,
             RulesVerb::Test { paths, require } => return test(paths, require),
+            RulesVerb::Explain { rule, paths, event } => {
+                return explain::run(&rule, &paths, &gather(true, &paths, OnRuleError::Skip)?, event.as_deref());
+            }
             RulesVerb::Coverage { paths, look, output } => {
                 return coverage::run(&gather(true, &paths, OnRuleError::Skip)?, look, output == Output::Json);
             }

@@ -3,6 +3,7 @@
 mod damage;
 mod generate;
 mod lossless;
+mod pack;
 mod stages;
 
 use super::{FORMAT, Header, Line, ReadError, Reader};
