@@ -92,7 +92,7 @@ fn find(rules: &[Tested]) -> Result<Vec<Test>, TestError> {
         for entry in entries {
             let path = entry.map_err(|source| TestError::Io { path: directory.clone(), source })?.path();
             if path.extension().is_some_and(|extension| extension == "jsonl") {
-                tests.push(Test::named(path, &stems)?);
+                tests.extend(Test::named(path, &stems)?);
             }
         }
     }
@@ -100,9 +100,15 @@ fn find(rules: &[Tested]) -> Result<Vec<Test>, TestError> {
     Ok(tests)
 }
 
+/// Whether the rules of this name stand where the test belongs.
+fn has_rules(test: &Path, stem: &str) -> bool {
+    let rules = test.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    ["yml", "yaml"].iter().any(|extension| rules.join(format!("{stem}.{extension}")).is_file())
+}
+
 impl Test {
-    /// What the name of a file says.
-    fn named(path: PathBuf, stems: &BTreeMap<String, String>) -> Result<Self, TestError> {
+    /// What the name of a file says. `None`: it is of rules that were not asked for.
+    fn named(path: PathBuf, stems: &BTreeMap<String, String>) -> Result<Option<Self>, TestError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (stem, kind) = name.rsplit_once('.').unwrap_or((&name, ""));
         let kind = kind.split_once('-').map_or(kind, |(kind, _)| kind);
@@ -112,7 +118,8 @@ impl Test {
             _ => return Err(TestError::Stray { path, why: "a test is called NAME.fires.jsonl or NAME.near.jsonl".to_owned() }),
         };
         match stems.get(stem) {
-            Some(of) => Ok(Self { of: of.clone(), fires, path }),
+            Some(of) => Ok(Some(Self { of: of.clone(), fires, path })),
+            None if has_rules(&path, stem) => Ok(None),
             None => Err(TestError::Stray { why: format!("there are no rules called {stem}.yml"), path }),
         }
     }
