@@ -257,7 +257,13 @@ impl Open {
     /// Whether the program asked to write: `O_WRONLY`, `O_RDWR` or `O_TRUNC`.
     #[must_use]
     pub const fn for_writing(&self) -> bool {
-        self.open_flags & 0o3 != 0 || self.open_flags & 0o1000 != 0
+        self.open_flags & 0o3 != 0 || self.truncates()
+    }
+
+    /// Whether the program asked to empty the file: `O_TRUNC`.
+    #[must_use]
+    pub const fn truncates(&self) -> bool {
+        self.open_flags & 0o1000 != 0
     }
 }
 

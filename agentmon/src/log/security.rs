@@ -96,6 +96,9 @@ pub(super) fn unmapped(line: &mut Line<'_, '_>, matches: &[MatchView<'_>]) {
         line.json.string("name", found.title, NAME_MAX);
         line.json.number("severity_id", found.level.clamp(1, 5));
         line.json.string("action", found.action, NAME_MAX);
+        if let Some(class) = found.class {
+            line.json.string("class", class, NAME_MAX);
+        }
         line.json.close();
     }
     line.json.close_list();

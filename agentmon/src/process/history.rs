@@ -14,6 +14,8 @@ use std::net::IpAddr;
 
 /// Most things remembered, of all agents together: about 20 MiB.
 pub const REMEMBERED_MAX: usize = 1 << 20;
+/// Most directories above a name that are looked at: a name that lies deeper is nobody's.
+const DEPTH_MAX: usize = 64;
 /// Directories that are never an agent's work directory unless the configuration says so.
 const NOT_WORK: [&[u8]; 19] = [
     b"bin", b"boot", b"dev", b"etc", b"home", b"lib", b"lib32", b"lib64", b"media", b"mnt", b"opt", b"proc", b"root", b"run", b"sbin",
@@ -50,6 +52,9 @@ enum Deed<'a> {
     Ran(&'a [u8]),
     /// It connected or sent there.
     Reached(IpAddr, u16),
+    /// It made this name lead elsewhere: by a symbolic link, a mount, or something of others that it moved here. Names below are not
+    /// those it made.
+    Led(&'a [u8]),
 }
 
 impl Deed<'_> {
@@ -71,6 +76,10 @@ impl Deed<'_> {
                     IpAddr::V4(ip) => hasher.write(&ip.octets()),
                     IpAddr::V6(ip) => hasher.write(&ip.octets()),
                 }
+            }
+            Self::Led(path) => {
+                hasher.write_u8(3);
+                hasher.write(path);
             }
         }
         hasher.finish()
@@ -102,10 +111,10 @@ impl History {
         self.named(event);
     }
 
-    /// Whether the agent made this name.
+    /// Whether the agent made this name, and it still means what it made.
     #[must_use]
     pub fn made(&self, agent: AgentId, path: &[u8]) -> bool {
-        self.knows(agent, Deed::Made(path))
+        self.knows(agent, Deed::Made(path)) && !self.is_led_elsewhere(agent, path)
     }
 
     /// Whether the agent executed this file.
@@ -149,6 +158,18 @@ impl History {
         }
     }
 
+    fn is_led_elsewhere(&self, agent: AgentId, path: &[u8]) -> bool {
+        let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+        let mut depth = 0;
+        for end in ends {
+            depth += 1;
+            if depth > DEPTH_MAX || self.knows(agent, Deed::Led(&path[..end])) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Names that come and go.
     fn named(&mut self, event: &Event) {
         let Some(target) = event.target().map(|path| &path.bytes[..]) else { return };
@@ -158,19 +179,33 @@ impl History {
                     self.remember(event.agent, Deed::Made(target));
                 }
             }
-            Kind::Mkdir | Kind::Mknod | Kind::Symlink | Kind::Link => self.remember(event.agent, Deed::Made(target)),
-            Kind::Unlink => self.undo(event.agent, Deed::Made(target)),
-            Kind::Rename => {
-                let Some(source) = event.source().map(|path| &path.bytes[..]) else { return };
-                let own = self.made(event.agent, source);
-                self.undo(event.agent, Deed::Made(source));
-                if own {
-                    self.remember(event.agent, Deed::Made(target));
-                } else {
-                    self.undo(event.agent, Deed::Made(target));
-                }
+            Kind::Mkdir | Kind::Mknod | Kind::Link => self.remember(event.agent, Deed::Made(target)),
+            Kind::Symlink => {
+                self.remember(event.agent, Deed::Made(target));
+                self.remember(event.agent, Deed::Led(target));
             }
+            Kind::Mount => self.remember(event.agent, Deed::Led(target)),
+            Kind::Unlink => {
+                self.undo(event.agent, Deed::Made(target));
+                self.undo(event.agent, Deed::Led(target));
+            }
+            Kind::Rename => self.renamed(event, target),
             _ => {}
+        }
+    }
+
+    fn renamed(&mut self, event: &Event, target: &[u8]) {
+        let Some(source) = event.source().map(|path| &path.bytes[..]) else { return };
+        let led = self.knows(event.agent, Deed::Led(source));
+        let own = self.knows(event.agent, Deed::Made(source)) && (led || !self.is_led_elsewhere(event.agent, source));
+        for gone in [Deed::Made(source), Deed::Led(source), Deed::Made(target), Deed::Led(target)] {
+            self.undo(event.agent, gone);
+        }
+        if own {
+            self.remember(event.agent, Deed::Made(target));
+        }
+        if led || !own {
+            self.remember(event.agent, Deed::Led(target));
         }
     }
 

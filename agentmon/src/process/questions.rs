@@ -4,7 +4,7 @@
 //! (`crate::allow`).
 
 use super::{Operation, Process};
-use crate::event::{Detail, Event, Kind};
+use crate::event::{Detail, Event, Kind, Signal};
 use std::net::IpAddr;
 
 /// Most generations that are looked at.
@@ -53,6 +53,12 @@ impl Operation<'_> {
     pub fn bind_allowed(&self) -> Option<bool> {
         let Detail::Socket(socket) = &self.event.detail else { return None };
         self.agent.allowed.binds(socket.local.inet()?.port())
+    }
+
+    /// Whether a signal's target is a process of an agent, or was one until it ended: a zombie is in no table of the kernel's side.
+    #[must_use]
+    pub fn signals_agent(&self, signal: &Signal) -> bool {
+        signal.other_agent.is_some() || self.processes.is_some_and(|table| table.get(signal.other).is_some())
     }
 
     /// The creator, its creator, and so on.

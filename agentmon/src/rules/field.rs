@@ -214,6 +214,10 @@ fields! {
     TargetType in OPEN;
     /// Whether the open asked to write.
     ForWriting in OPEN;
+    /// The path that the program gave: its own to choose.
+    AskedFilename in OPEN;
+    /// Whether the open was to empty the file (`O_TRUNC`).
+    Truncates in OPEN;
     /// What an io_uring was asked for: `unlinkat`, `openat2`, `connect`; absent when one was set up.
     Opcode in URING;
     /// Whether a directory was to be removed.

@@ -152,6 +152,8 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
         Detail::Open(open) => match field {
             Field::TargetType => word(file_type(open.file.mode)?),
             Field::ForWriting => truth(open.for_writing()),
+            Field::AskedFilename => some(&open.asked.bytes),
+            Field::Truncates => truth(open.truncates()),
             _ => None,
         },
         Detail::Unlink(unlink) => match field {
@@ -174,7 +176,10 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
         },
         Detail::Uring(uring) => requested(field, uring, event.operation),
         Detail::Resolved(it) => resolved(field, it),
-        Detail::Signal(signal) => signalled(field, signal),
+        Detail::Signal(signal) => match field {
+            Field::TargetInAgent => truth(operation.signals_agent(signal)),
+            field => signalled(field, signal),
+        },
         Detail::Call(call) => called(field, call),
         Detail::CgroupState(state) => match field {
             Field::CgroupAction => word(state.action.name()),
@@ -285,7 +290,6 @@ fn signalled(field: Field, signal: &Signal) -> Option<Value<'_>> {
         Field::Signal => short(signal.signal),
         Field::SignalCode => signal.code_name().map_or_else(|| short(signal.code), word),
         Field::TargetProcessId => short(signal.other.tgid),
-        Field::TargetInAgent => truth(signal.other_agent.is_some()),
         Field::TargetIsMonitor => truth(signal.to_monitor),
         Field::TargetComm => some(signal.other_comm()),
         _ => None,

@@ -143,7 +143,7 @@ fn a_refused_change_of_identity_and_a_matched_open() {
     format().operation(&matched.operation(), &[rule(&tags, 3, "log"), rule(&tags, 4, "alert")], &mut out);
     same(
         &out,
-        r#"{$TIME,"class_uid":1001,"category_uid":1,"activity_id":14,"type_uid":100114,"severity_id":4,"status_id":1,"action_id":3,"disposition_id":19,"is_alert":true,"policy":{"uid":"cred-file-read","name":"Credential file read by an agent"},"attacks":[{"technique":{"uid":"T1552.001"}}],$META,"event_code":"openat","profiles":["host","ai_operation","security_control"],$PRODUCT,$AGENT,$CURL,"file":{"name":"credentials","path":"/home/agent/.aws/credentials","type_id":1,"uid":"8:1:77"},"access_mask":0,"unmapped":{$NS,"open_flags":"O_RDONLY","action":"alert","class":"credentials","match_count":2,"other_matches":[{"uid":"cred-file-read","name":"Credential file read by an agent","severity_id":3,"action":"log"}]}}"#,
+        r#"{$TIME,"class_uid":1001,"category_uid":1,"activity_id":14,"type_uid":100114,"severity_id":4,"status_id":1,"action_id":3,"disposition_id":19,"is_alert":true,"policy":{"uid":"cred-file-read","name":"Credential file read by an agent"},"attacks":[{"technique":{"uid":"T1552.001"}}],$META,"event_code":"openat","profiles":["host","ai_operation","security_control"],$PRODUCT,$AGENT,$CURL,"file":{"name":"credentials","path":"/home/agent/.aws/credentials","type_id":1,"uid":"8:1:77"},"access_mask":0,"unmapped":{$NS,"open_flags":"O_RDONLY","action":"alert","class":"credentials","match_count":2,"other_matches":[{"uid":"cred-file-read","name":"Credential file read by an agent","severity_id":3,"action":"log","class":"credentials"}]}}"#,
     );
 }
 

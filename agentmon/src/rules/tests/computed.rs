@@ -1,6 +1,6 @@
 //! Fields that the kernel cannot give alone: lists of the configuration, and what the agent did before.
 
-use super::calls::{forked, renamed_to};
+use super::calls::{call, forked, renamed_to};
 use super::support::{Case, connect, create, engine, exec, path, read, rule, unlink, write};
 use crate::allow::{AllowList, Directory, Globs};
 use crate::event::{Detail, Exec, FileId};
@@ -69,6 +69,31 @@ fn what_the_agent_made_itself_is_told_from_what_was_there() {
         holds("file_rename", "TargetCreatedByAgent: true", &renamed_to("/data/e", "/data/b"), &history),
         "of a rename the old name counts"
     );
+}
+
+#[test]
+fn a_name_that_was_led_elsewhere_is_not_what_the_agent_made() {
+    let own = |case: &Case, history: &History| holds("file_delete", "TargetCreatedByAgent: true", case, history);
+    let lead: [(&str, &[Case]); 3] = [
+        ("a link in its place", &[renamed_to("/tmp/d", "/tmp/e"), call("symlink", &[]).on("/tmp/d").saying("/data")]),
+        ("a mount over it", &[call("mount", &[]).on("/tmp/d").and("/data")]),
+        ("another's directory in its place", &[renamed_to("/tmp/d", "/tmp/e"), renamed_to("/data", "/tmp/d")]),
+    ];
+    for (what, steps) in lead {
+        let mut history = History::new();
+        for made in [call("mkdir", &[]).on("/tmp/d"), create("/tmp/d/f"), create("/tmp/g")] {
+            history.apply(&made.event);
+        }
+        assert!(own(&unlink("/tmp/d/f"), &history));
+        steps.iter().for_each(|step| history.apply(&step.event));
+        assert!(!own(&unlink("/tmp/d/f"), &history), "{what}");
+        assert!(own(&unlink("/tmp/g"), &history), "{what}");
+    }
+    let mut history = History::new();
+    history.apply(&call("symlink", &[]).on("/tmp/l").saying("/data").event);
+    history.apply(&create("/tmp/m/f").event);
+    history.apply(&renamed_to("/tmp/l", "/tmp/m").event);
+    assert!(!own(&unlink("/tmp/m/f"), &history), "a link stays one under another name");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod computed;
 mod correlations;
 mod deletion;
 mod differential;
+mod effects;
 mod filters;
 mod hostile;
 mod language;

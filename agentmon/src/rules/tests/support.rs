@@ -140,6 +140,14 @@ pub fn unlink_by_uring(path_bytes: &str) -> Case {
     case
 }
 
+/// A connection was to be made, asked of a ring.
+pub fn uring_connect(peer: &str) -> Case {
+    let request = Uring { peer: Some(inet(peer)), ..uring(16, Target::default()) };
+    let mut case = case("io_uring_connect", Detail::Uring(request));
+    case.event.flags = flags::SUBMITTED;
+    case
+}
+
 /// What the kernel resolved where no call says what came of it.
 pub fn resolved_unlink(target: &str) -> Case {
     let file = FileId { ino: 9, nlink: 1, mode: 0o100_644, ..FileId::default() };
