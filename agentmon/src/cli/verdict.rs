@@ -80,6 +80,6 @@ impl Told {
     }
 
     fn time(&self) -> Timestamp {
-        i128::from(self.epoch_ns).try_into().ok().and_then(|ns: i128| Timestamp::from_nanosecond(ns).ok()).unwrap_or_default()
+        Timestamp::from_nanosecond(i128::from(self.epoch_ns)).unwrap_or_default()
     }
 }
