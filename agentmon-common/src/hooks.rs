@@ -54,6 +54,10 @@ pub const HOOKS: [Hook; hook::COUNT] = [
     Hook { function: "security_path_chown", program: "am_path_chown", kind: kind::CHOWN, args: &["uid", "gid"] },
 ];
 
+/// The kernel's function that makes a descriptor of an opened file, and the program on it: it tells the end of an open which file that
+/// was, and makes no record.
+pub const INSTALL: (&str, &str) = ("fd_install", "am_fd_install");
+
 /// The kind of each hook, as a bit.
 pub const KIND_BITS: [u64; hook::COUNT] = {
     let mut bits = [0; hook::COUNT];

@@ -3,8 +3,10 @@
 //!
 //! The probes count in `AM_REPEATED`; the daemon turns what was counted into records. Not for: the maps themselves.
 
-use crate::record::{Header, kind};
+use crate::record::{CallFixed, Header, kind};
 use crate::rings::{self, URGENT};
+use crate::syscalls::{OPS, SHAPES};
+use core::mem::offset_of;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Longest record whose repetitions are counted, in bytes. A longer one is sent each time.
@@ -25,7 +27,7 @@ pub type HashKey = [[u64; KEY_WORDS]; 2];
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Key {
-    /// Of the whole record but time, thread and slot.
+    /// Of the whole record but time, thread, slot, and [`resolved_at`].
     pub hash: [u64; 2],
     /// Whose it is.
     pub agent: u32,
@@ -76,6 +78,24 @@ pub const fn is_over(counted: u32, now: u32) -> bool {
 /// Of a connection: `EINPROGRESS`, it is under way; `EINTR` and the kernel's four private forms of it, it may be.
 const UNDER_WAY: [i64; 6] = [-115, -4, -512, -513, -514, -516];
 
+/// Whether a record of a kind is a [`CallFixed`] if it tells of a failure.
+const OF_CALLS: u64 = {
+    let (mut kinds, mut op) = (0, 0);
+    while op < OPS {
+        kinds |= 1 << SHAPES[op].kind;
+        op += 1;
+    }
+    // 0 is the kind of shapes that have none.
+    kinds & !1
+};
+
+/// Where a record of `kind` has the time of the record of the kernel's path hook, which differs each time, in bytes; `None`: it has none.
+#[inline(always)]
+#[must_use]
+pub const fn resolved_at(kind: u16) -> Option<usize> {
+    if OF_CALLS >> (kind & 63) & 1 == 0 { None } else { Some(size_of::<Header>() + offset_of!(CallFixed, resolved_ns)) }
+}
+
 /// Whether repetitions of a record are counted: of what failed and is no critical kind.
 #[inline(always)]
 #[must_use]
@@ -110,7 +130,7 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEY_WORDS, SEEN_MAX, generation, is_counted, is_over, product, seen_index};
+    use super::{KEY_WORDS, SEEN_MAX, generation, is_counted, is_over, product, resolved_at, seen_index};
     use crate::record::{Header, kind};
 
     fn header(kind: u16, ret: i64) -> Header {
@@ -125,6 +145,12 @@ mod tests {
         for ret in [0, 3, -4, -115, -512, -513, -514, -516] {
             assert!(!is_counted(&header(kind::CONNECT, ret)), "{ret}");
         }
+    }
+
+    #[test]
+    fn every_kind_of_call_that_a_path_hook_tells_of_has_its_time() {
+        assert!(crate::hooks::HOOKS.iter().all(|hook| resolved_at(hook.kind) == Some(264)));
+        assert_eq!([kind::OPEN, kind::CONNECT, kind::SEND, kind::RESOLVED, 0].map(resolved_at), [None; 5]);
     }
 
     #[test]

@@ -64,19 +64,29 @@ pub const fn space(len: u64) -> u64 {
 /// An agent may have so many times as much in a ring as is free there
 /// (`docs/decisions/0020-shares-of-the-rings.md`).
 pub const SHARE: u64 = 8;
+/// The same for what failed, in the urgent ring: alone an agent has 2/3 of it with failures, three quarters of the 8/9 that it may have.
+/// The rest is for what it did (`docs/decisions/0024-what-was-there-at-entry.md`).
+pub const SHARE_OF_FAILURES: u64 = 2;
 /// A ring's size by this is what an agent may have in it in any case.
 pub const SHARE_ALWAYS: u64 = 64;
 
-/// Whether an agent that has `held` bytes in a ring of `size` bytes may put `space` more there, of which `free` are left.
+/// How many times as much an agent may have in a ring as is free there, once a record is in it that `failed`.
 #[inline(always)]
 #[must_use]
-pub const fn is_within_share(held: u64, space: u64, free: u64) -> bool {
-    held + space <= free * SHARE
+pub const fn share_of(ring: usize, failed: bool) -> u64 {
+    if ring == URGENT && failed { SHARE_OF_FAILURES } else { SHARE }
+}
+
+/// Whether an agent that has `held` bytes in a ring may put `space` more there, of which `free` are left, by its `share` ([`share_of`]).
+#[inline(always)]
+#[must_use]
+pub const fn is_within_share(held: u64, space: u64, free: u64, share: u64) -> bool {
+    held + space <= free * share
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAIN, SHARE, URGENT, URGENT_KINDS, is_within_share, of, space};
+    use super::{MAIN, SHARE, SHARE_OF_FAILURES, URGENT, URGENT_BYTES, URGENT_KINDS, is_within_share, of, share_of, space};
     use crate::record::kind;
 
     #[test]
@@ -104,7 +114,7 @@ mod tests {
                 let before = held.iter().sum::<u64>();
                 for one in 0..held.len() {
                     let free = SIZE - held.iter().sum::<u64>();
-                    if is_within_share(held[one], RECORD, free) {
+                    if is_within_share(held[one], RECORD, free, SHARE) {
                         held[one] += RECORD;
                     }
                 }
@@ -118,7 +128,17 @@ mod tests {
             }
             let free = SIZE - held.iter().sum::<u64>();
             assert!(free >= SIZE / (1 + agents * SHARE) - 2 * SHARE * RECORD, "{agents} agents leave {free}");
-            assert!(is_within_share(0, RECORD, free), "another agent has room");
+            assert!(is_within_share(0, RECORD, free, SHARE), "another agent has room");
         }
+    }
+
+    #[test]
+    fn failures_leave_a_quarter_of_an_agents_share_of_the_urgent_ring() {
+        let size = u64::from(URGENT_BYTES);
+        let most = |share| (0..size).step_by(8).take_while(|held| is_within_share(*held, 8, size - held, share)).count() as u64 * 8;
+        assert_eq!([share_of(URGENT, false), share_of(MAIN, true), share_of(MAIN, false)], [SHARE; 3]);
+        assert_eq!(share_of(URGENT, true), SHARE_OF_FAILURES);
+        let (all, failures) = (most(SHARE), most(SHARE_OF_FAILURES));
+        assert!((all * 3 / 4).abs_diff(failures) <= 16, "{failures} of {all} bytes");
     }
 }

@@ -159,8 +159,10 @@ pub mod cause {
     pub const SCRATCH: usize = 3;
     /// A record grew past its limit.
     pub const TOO_LARGE: usize = 4;
+    /// A cgroup lies so deep that it was not found whose it is: taken for nobody's.
+    pub const TOO_DEEP: usize = 5;
     /// One more than the largest.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
     /// Names for messages and metrics, by index.
-    pub const NAMES: [&str; COUNT] = ["null_pointer", "kernel_read", "map_full", "scratch", "too_large"];
+    pub const NAMES: [&str; COUNT] = ["null_pointer", "kernel_read", "map_full", "scratch", "too_large", "too_deep"];
 }

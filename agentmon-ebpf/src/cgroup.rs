@@ -3,7 +3,7 @@
 //! Not for: which cgroups are an agent's, and who is in them (`scope`, which calls `report` for making and removing).
 
 use crate::errors::{ProbeError, finish};
-use crate::kernel::Task;
+use crate::kernel::{Cgroup, Task};
 use crate::record::Record;
 use crate::scope;
 use agentmon_common::record::{CgroupStateFixed, cgroup_action, kind};
@@ -17,7 +17,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 /// of a v1 hierarchy.
 #[btf_tracepoint(function = "cgroup_freeze")]
 pub fn am_cgroup_freeze(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_FREEZE, changed(ctx.arg(0), ctx.arg(1), cgroup_action::FROZEN))
+    finish(&ctx, probe::CGROUP_FREEZE, changed(Cgroup(ctx.arg(0)), ctx.arg(1), cgroup_action::FROZEN, probe::CGROUP_FREEZE))
 }
 
 /// A cgroup is to be thawed: as `am_cgroup_freeze`.
@@ -25,17 +25,18 @@ pub fn am_cgroup_freeze(ctx: BtfTracePointContext) -> i32 {
 /// Prototype: `cgroup_unfreeze(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
 #[btf_tracepoint(function = "cgroup_unfreeze")]
 pub fn am_cgroup_thaw(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_UNFREEZE, changed(ctx.arg(0), ctx.arg(1), cgroup_action::THAWED))
+    finish(&ctx, probe::CGROUP_UNFREEZE, changed(Cgroup(ctx.arg(0)), ctx.arg(1), cgroup_action::THAWED, probe::CGROUP_UNFREEZE))
 }
 
 #[inline(always)]
-fn changed(cgroup: *const u8, path: *const u8, action: u32) -> Result<(), ProbeError> {
-    let Some(id) = scope::v2_id(cgroup)? else { return Ok(()) };
-    let agent = scope::agent_of_cgroup(id);
-    if agent == 0 {
+fn changed(cgroup: Cgroup, path: *const u8, action: u32, probe: usize) -> Result<(), ProbeError> {
+    if !cgroup.is_v2()? {
         return Ok(());
     }
-    report(agent, id, action, path)
+    match scope::agent_of_cgroup(cgroup, probe)? {
+        0 => Ok(()),
+        agent => report(agent, cgroup.id()?, action, path),
+    }
 }
 
 /// Reports what the current task does to a cgroup of `agent`'s.

@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::scope;
 use agentmon_common::record::{DNS_MAX, DnsFixed, Header, RECORD_MAX, Span, flags, kind};
 use agentmon_common::stats::probe;
-use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_cgroup_id, bpf_skb_load_bytes};
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id, bpf_skb_load_bytes};
 use aya_ebpf::{EbpfContext, macros::cgroup_skb, programs::SkBuffContext};
 
 /// What both programs answer: the packet goes on, whatever became of the record.
@@ -74,7 +74,7 @@ fn look(ctx: &SkBuffContext, outbound: bool) -> Result<(), ProbeError> {
     }
     // SAFETY: the helper takes the context of this program.
     let cgroup_id = unsafe { bpf_skb_cgroup_id(ctx.skb.skb) };
-    let agent = scope::agent_of_cgroup(cgroup_id);
+    let agent = agent_of(ctx);
     if agent == 0 || scope::is_off(agent, 1 << kind::DNS) {
         return Ok(());
     }
@@ -85,6 +85,23 @@ fn look(ctx: &SkBuffContext, outbound: bool) -> Result<(), ProbeError> {
     describe(record.fixed(), ctx, &packet, outbound)?;
     push(&mut record, ctx, &message)?;
     record.submit()
+}
+
+/// The agent whose cgroup the packet's socket is of, or lies in; 0 when nobody's.
+#[inline(always)]
+fn agent_of(ctx: &SkBuffContext) -> u32 {
+    let mut agent = 0;
+    for level in 0..scope::LEVELS_MAX {
+        // SAFETY: the helper takes the context of this program.
+        let id = unsafe { bpf_skb_ancestor_cgroup_id(ctx.skb.skb, level as i32) };
+        // Below the cgroup itself.
+        if id == 0 {
+            break;
+        }
+        // The lowest counts, as in `scope::agent_of_cgroup`.
+        agent = scope::agent_of_topmost(id).unwrap_or(agent);
+    }
+    agent
 }
 
 /// One or more bytes of a packet by the helper, which also finds what lies outside its linear part.

@@ -6,10 +6,10 @@
 
 use crate::call::Call;
 use crate::errors::ProbeError;
-use crate::kernel::{Block, FILE_WORDS, file_id, file_of, offset, read};
+use crate::kernel::{OpenedFile, file_id, file_of};
 use crate::place::{AT_FDCWD, base_of};
 use crate::record::Record;
-use crate::walk;
+use crate::{installed, walk};
 use agentmon_common::record::{ExecFixed, OpenFixed, Span, flags, kind};
 use agentmon_common::syscalls::op;
 use aya_ebpf::helpers::bpf_probe_read_user;
@@ -36,7 +36,7 @@ pub fn opened(call: &Call) -> Result<(), ProbeError> {
     if call.ret >= 0 && push_file(&mut record, call).is_ok() {
         return record.submit();
     }
-    let base = base_of(&mut record, dirfd, asked)?;
+    let base = base_of(&mut record, dirfd, asked, None)?;
     let fixed = record.fixed::<OpenFixed>();
     fixed.base = base.span;
     fixed.base_flags = base.flags;
@@ -71,37 +71,20 @@ fn open_flags(call: &Call) -> Result<(u64, u32), ProbeError> {
     }
 }
 
-/// What is asked of a `struct file`.
-struct OpenedFile {
-    inode: *const u8,
-    mode: u32,
-    mnt: *const u8,
-    dentry: *const u8,
-}
-
-/// One read where this kernel has all of it near the start; some between 6.1 and 6.12 have it behind the readahead
-/// state. The verifier knows the offsets and drops the other branch.
-#[inline(always)]
-fn opened_file(file: *const u8) -> Result<OpenedFile, ProbeError> {
-    const BYTES: usize = FILE_WORDS * 8;
-    if offset!(file_inode) + 8 <= BYTES && offset!(file_path_mnt) + 16 <= BYTES && offset!(file_mode) + 4 <= BYTES {
-        let mut block = Block::<FILE_WORDS>::EMPTY;
-        block.fill(file)?;
-        return Ok(OpenedFile {
-            inode: block.get(offset!(file_inode)),
-            mode: block.get(offset!(file_mode)),
-            mnt: block.get(offset!(file_path_mnt)),
-            dentry: block.get(offset!(file_path_dentry)),
-        });
-    }
-    let path: [*const u8; 2] = read(file, offset!(file_path_mnt))?;
-    Ok(OpenedFile { inode: read(file, offset!(file_inode))?, mode: read(file, offset!(file_mode))?, mnt: path[0], dentry: path[1] })
-}
-
-/// The file behind the returned descriptor.
+/// The file behind the returned descriptor; where the kernel told which file was opened that one, whatever is there by now.
 #[inline(always)]
 fn push_file(record: &mut Record, call: &Call) -> Result<(), ProbeError> {
-    let file = opened_file(file_of(call.ret as i32)?)?;
+    let now = file_of(call.ret as i32);
+    let there = now.as_ref().map_or(0, |file| *file as u64);
+    let file = match installed::take(call)? {
+        Some(kept) if kept.file != there => {
+            if there != 0 {
+                record.flag(flags::CHANGED);
+            }
+            installed::gone(kept)?
+        }
+        _ => OpenedFile::of(now?)?,
+    };
     let mut id = file_id(file.inode)?;
     let walked = walk::path(record, file.dentry, file.mnt)?;
     id.path_flags = walked.flags;
@@ -128,7 +111,7 @@ pub fn not_executed(call: &Call) -> Result<(), ProbeError> {
         Some(span) => record.fixed::<ExecFixed>().filename = span,
         None => record.flag(flags::UNREADABLE),
     }
-    let base = base_of(&mut record, dirfd, asked.unwrap_or_default())?;
+    let base = base_of(&mut record, dirfd, asked.unwrap_or_default(), None)?;
     let fixed = record.fixed::<ExecFixed>();
     fixed.cwd = base.span;
     fixed.cwd_flags = base.flags;

@@ -2,9 +2,10 @@
 //!
 //! Not for: UDP, which has no end; connections made by TCP fast open or an io_uring; what goes through.
 
-use crate::errors::{ProbeError, finish};
+use crate::atomic;
+use crate::errors::{ProbeError, count, finish};
 use crate::kernel::{load, offset, read};
-use crate::maps::{AM_FLOWS, Attached};
+use crate::maps::{AM_FLOWING, AM_FLOWS, Attached, FLOWS_OF_AGENT, Scratch};
 use crate::record::Record;
 use crate::scope;
 use agentmon_common::offsets::ABSENT;
@@ -15,6 +16,8 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 /// `TCP_CLOSE` (`include/net/tcp_states.h`).
 const TCP_CLOSE: u8 = 7;
 const IPPROTO_TCP: u32 = 6;
+/// `BPF_NOEXIST` (`include/uapi/linux/bpf.h`).
+const NO_EXIST: u64 = 1;
 /// `-EINPROGRESS`.
 const IN_PROGRESS: i64 = -115;
 /// Bit of `SOCK_DONE` in `sk_flags` (`include/net/sock.h`): the peer's FIN was received, which counts as a byte.
@@ -37,14 +40,56 @@ pub fn remember(record: &mut Record, sock: *const u8, kind: u16) {
     {
         return;
     }
-    // SAFETY: header and fixed part of a socket's record stand one behind the other at its start, as in `Attached`.
-    let attached = unsafe { &*record.base().cast::<Attached>() };
-    let key = sock as u64;
-    // By reference, because a copy would stand on the stack. An LRU map always has room.
-    let _ = AM_FLOWS.insert(key, attached, 0);
+    am_flow_begins(record.scratch(), sock as u64);
     // Refused or reset meanwhile: that end was not seen, and no other will be.
     if !matches!(read::<u8>(sock, offset!(sock_state)), Ok(state) if state != TCP_CLOSE) {
-        let _ = AM_FLOWS.remove(key);
+        am_flow_ends(sock as u64);
+    }
+}
+
+/// Remembers it by this key, unless there is no room, which is counted. A global function, which the verifier checks once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_flow_begins(scratch: *const Scratch, key: u64) -> u64 {
+    if scratch.is_null() {
+        return 1;
+    }
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there. Header and fixed part of a socket's record
+    // stand one behind the other at its start, as in `Attached`.
+    let attached = unsafe { &*scratch.cast::<Attached>() };
+    // A connect that was under way is made once more.
+    forget(key);
+    let Some(own) = AM_FLOWING.get_ptr_mut(attached.header.agent) else { return 1 };
+    // SAFETY: a word of a map value. Volatile, because other CPUs change it.
+    let is_full = unsafe { own.read_volatile() } >= FLOWS_OF_AGENT;
+    // By reference, because a copy would stand on the stack.
+    if is_full || AM_FLOWS.insert(key, attached, NO_EXIST).is_err() {
+        count(probe::SOCK_STATE, ProbeError::MapFull);
+        return 1;
+    }
+    // SAFETY: as above.
+    unsafe { atomic::increment(own) };
+    0
+}
+
+/// Forgets it, if it was remembered. A global function, as [`am_flow_begins`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_flow_ends(key: u64) -> u64 {
+    forget(key);
+    0
+}
+
+#[inline(always)]
+fn forget(key: u64) {
+    let Some(attached) = AM_FLOWS.get_ptr(key) else { return };
+    // SAFETY: a map value.
+    let agent = unsafe { (*attached).header.agent };
+    if AM_FLOWS.remove(key).is_ok()
+        && let Some(own) = AM_FLOWING.get_ptr_mut(agent)
+    {
+        // SAFETY: a word of a map value. Less one.
+        unsafe { atomic::add(own, u64::MAX) };
     }
 }
 
@@ -66,7 +111,7 @@ fn changed(sock: *const u8, state: i32) -> Result<(), ProbeError> {
     let Some(attached) = AM_FLOWS.get_ptr(key) else { return Ok(()) };
     // SAFETY: a map value; only the owner's connect or accept writes it, before the socket can come here.
     let result = closed(sock, unsafe { &*attached });
-    let _ = AM_FLOWS.remove(key);
+    forget(key);
     result
 }
 
@@ -74,7 +119,7 @@ fn changed(sock: *const u8, state: i32) -> Result<(), ProbeError> {
 fn closed(sock: *const u8, attached: &Attached) -> Result<(), ProbeError> {
     let (owner, ends) = (&attached.header, &attached.socket);
     // Nobody asks for an agent that is no longer watched; and the address may be another socket's by now.
-    if scope::agent_of_cgroup(owner.cgroup_id) != owner.agent || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
+    if scope::is_off(owner.agent, 1 << kind::FLOW) || u16::from_be(load(sock, offset!(sock_peer_port))?) != ends.peer_port {
         return Ok(());
     }
     let mut record = Record::of_agent::<FlowFixed>(owner.agent, kind::FLOW)?;

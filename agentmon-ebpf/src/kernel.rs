@@ -5,7 +5,7 @@
 //! loader writes them into `AM_OFFSETS` before the verifier sees it, so that they are constants to it.
 
 use crate::errors::ProbeError;
-use agentmon_common::offsets::Offsets;
+use agentmon_common::offsets::{ABSENT, Offsets};
 use agentmon_common::record::FileId;
 use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_probe_read_kernel, generated};
 use core::mem::MaybeUninit;
@@ -34,6 +34,8 @@ pub fn member_offset(at: usize) -> usize {
 const TS_COMPAT: u32 = 2;
 /// `SIGNAL_GROUP_EXIT` of `signal_struct.flags` (`include/linux/sched/signal.h`).
 const SIGNAL_GROUP_EXIT: u32 = 4;
+/// `PF_IO_WORKER` of `task_struct.flags` (`include/linux/sched.h`).
+const PF_IO_WORKER: u32 = 0x10;
 
 /// Loads from a pointer whose type the verifier knows; null-checked, because kernels with RCU type tags insist.
 #[inline(always)]
@@ -121,12 +123,17 @@ impl Task {
         Ok([load(self.0, offset!(task_comm))?, load(self.0, offset!(task_comm) + 8)?])
     }
 
-    /// Identifier of the task's cgroup in the v2 hierarchy.
+    /// The task's cgroup in the v2 hierarchy.
+    #[inline(always)]
+    pub fn cgroup(self) -> Result<Cgroup, ProbeError> {
+        let css_set: *const u8 = load(self.0, offset!(task_cgroups))?;
+        load(css_set, offset!(css_set_dfl_cgrp)).map(Cgroup)
+    }
+
+    /// Its identifier.
     #[inline(always)]
     pub fn cgroup_id(self) -> Result<u64, ProbeError> {
-        let css_set: *const u8 = load(self.0, offset!(task_cgroups))?;
-        let cgroup: *const u8 = load(css_set, offset!(css_set_dfl_cgrp))?;
-        load(load(cgroup, offset!(cgroup_kn))?, offset!(kernfs_node_id))
+        self.cgroup()?.id()
     }
 
     /// Whether the current system call came through a 32-bit entry.
@@ -158,6 +165,12 @@ impl Task {
         load(self.0, offset!(task_fs))
     }
 
+    /// Whether it is a thread of an io_uring, which is in no system call.
+    #[inline(always)]
+    pub fn is_io_worker(self) -> Result<bool, ProbeError> {
+        Ok(offset!(task_flags) != ABSENT as usize && load::<u32>(self.0, offset!(task_flags))? & PF_IO_WORKER != 0)
+    }
+
     /// Whether the last thread of the process is gone.
     #[inline(always)]
     pub fn is_dead(self) -> Result<bool, ProbeError> {
@@ -173,6 +186,35 @@ impl Task {
             return load(signal, offset!(signal_group_exit_code));
         }
         load(load(self.0, offset!(task_group_leader))?, offset!(task_exit_code))
+    }
+}
+
+/// A `struct cgroup` behind a typed pointer.
+#[derive(Clone, Copy)]
+pub struct Cgroup(pub *const u8);
+
+impl Cgroup {
+    /// Its identifier: the inode of its directory.
+    #[inline(always)]
+    pub fn id(self) -> Result<u64, ProbeError> {
+        load(load(self.0, offset!(cgroup_kn))?, offset!(kernfs_node_id))
+    }
+
+    /// Whether it is of the v2 hierarchy: v1 hierarchies raise the same tracepoints, with identifiers that clash.
+    #[inline(always)]
+    pub fn is_v2(self) -> Result<bool, ProbeError> {
+        let root: *const u8 = load(self.0, offset!(cgroup_root))?;
+        Ok(load::<i32>(root, offset!(cgroup_root_hierarchy_id))? == 0)
+    }
+
+    /// The one it lies in; nothing at the top.
+    #[inline(always)]
+    pub fn parent(self) -> Result<Option<Self>, ProbeError> {
+        let css: *const u8 = load(self.0, offset!(cgroup_self_parent))?;
+        if css.is_null() {
+            return Ok(None);
+        }
+        load(css, offset!(css_cgroup)).map(|cgroup| Some(Self(cgroup)))
     }
 }
 
@@ -192,7 +234,37 @@ extern "C" fn am_file(fd: i32) -> u64 {
 }
 
 /// Words of `struct file` that are read at once.
-pub const FILE_WORDS: usize = 10;
+const FILE_WORDS: usize = 10;
+
+/// What is asked of a `struct file`.
+pub struct OpenedFile {
+    pub inode: *const u8,
+    pub mode: u32,
+    pub mnt: *const u8,
+    pub dentry: *const u8,
+}
+
+impl OpenedFile {
+    /// One read where this kernel has all of it near the start; some between 6.1 and 6.12 have it behind the readahead
+    /// state. The verifier knows the offsets and drops the other branch.
+    #[inline(always)]
+    pub fn of(file: *const u8) -> Result<Self, ProbeError> {
+        const BYTES: usize = FILE_WORDS * 8;
+        if offset!(file_inode) + 8 <= BYTES && offset!(file_path_mnt) + 16 <= BYTES && offset!(file_mode) + 4 <= BYTES {
+            let mut block = Block::<FILE_WORDS>::EMPTY;
+            block.fill(file)?;
+            return Ok(Self {
+                inode: block.get(offset!(file_inode)),
+                mode: block.get(offset!(file_mode)),
+                mnt: block.get(offset!(file_path_mnt)),
+                dentry: block.get(offset!(file_path_dentry)),
+            });
+        }
+        let path: [*const u8; 2] = read(file, offset!(file_path_mnt))?;
+        Ok(Self { inode: read(file, offset!(file_inode))?, mode: read(file, offset!(file_mode))?, mnt: path[0], dentry: path[1] })
+    }
+}
+
 /// Words of `struct inode` that hold the members of [`file_id`]; the loader checks it.
 const INODE_WORDS: usize = 12;
 

@@ -14,17 +14,20 @@ mod call;
 mod calls;
 mod capability;
 mod cgroup;
+mod directory;
 mod dns;
 mod errors;
 mod file;
 mod flow;
 mod identity;
+mod installed;
 mod kernel;
 mod maps;
 mod names;
 mod netlink;
 mod network;
 mod place;
+mod pointed;
 mod process;
 mod record;
 mod repeat;
@@ -40,6 +43,7 @@ mod syscall;
 mod unknown;
 mod uring;
 mod walk;
+mod wanted;
 mod word;
 
 /// The verifier refuses a program that can reach this endless loop, and so any program that can panic.

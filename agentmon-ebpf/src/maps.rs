@@ -29,11 +29,13 @@ const ENTERED_MAX: u32 = 16 * 1024;
 const ENDED_MAX: u32 = 1024;
 /// TCP connections of members that are open.
 const FLOWS_MAX: u32 = 16 * 1024;
+/// Those of one agent: a quarter, so that no agent leaves nothing for others.
+pub const FLOWS_OF_AGENT: u64 = 4 * 1024;
 /// Sockets of members that have sent DNS messages.
 const ASKERS_MAX: u32 = 4 * 1024;
 /// Processes of members of which is known what capabilities the kernel has asked for.
 const CAPABLE_MAX: u32 = 4 * 1024;
-/// Watched cgroups, nested ones included.
+/// Agents' topmost cgroups.
 const CGROUPS_MAX: u32 = 8 * 1024;
 
 /// Records of the critical kinds to the daemon (`agentmon_common::rings`).
@@ -44,7 +46,7 @@ pub static AM_URGENT: RingBuf = RingBuf::with_byte_size(URGENT_BYTES, 0);
 #[map]
 pub static AM_RING: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
 
-/// cgroup id -> agent.
+/// Id of an agent's topmost cgroup -> agent. Of one that is nested the probes ask its ancestors.
 #[map]
 pub static AM_CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(CGROUPS_MAX, 0);
 
@@ -110,10 +112,14 @@ pub static AM_MONITOR: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static AM_ENDED: LruHashMap<u32, Ended> = LruHashMap::with_max_entries(ENDED_MAX, 0);
 
-/// Connections of members, by the address of the kernel's socket. The oldest go by themselves: of one whose end was not seen
-/// nothing else would take it away.
+/// Connections of members, by the address of the kernel's socket. What has no room is counted as an error (`map_full`). The daemon
+/// takes out an agent's when it is no longer watched.
 #[map]
-pub static AM_FLOWS: LruHashMap<u64, Attached> = LruHashMap::with_max_entries(FLOWS_MAX, 0);
+pub static AM_FLOWS: HashMap<u64, Attached> = HashMap::with_max_entries(FLOWS_MAX, 0);
+
+/// agent -> how many of these are its.
+#[map]
+pub static AM_FLOWING: Array<u64> = Array::with_max_entries(AGENTS_MAX, 0);
 
 /// socket cookie -> the header of the last DNS message that was sent through it: whom an answer is for. The oldest go by
 /// themselves.
@@ -172,6 +178,13 @@ pub struct Entered {
     pub first: Kept,
     /// The second path of a call that has two.
     pub second: Kept,
+    /// Where the paths begin, if they are relative.
+    pub first_directory: Directory,
+    pub second_directory: Directory,
+    /// The socket of a call on one.
+    pub socket: HeldSocket,
+    /// The file of an open.
+    pub installed: Installed,
     /// When the last record was made inside this call that says what the kernel resolved; 0: there is none.
     pub resolved_ns: u64,
 }
@@ -182,6 +195,63 @@ pub const NOT_MADE: u32 = 1 << 31;
 pub const RETURNED: u32 = 1 << 30;
 /// [`Entered::syscall`] of none. No number: x86-64's end below 512.
 pub const NO_CALL: u32 = u32::MAX;
+
+/// Which directory a path is relative to, at one moment (`directory`). All 0: there is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Directory {
+    /// Addresses of the kernel's `struct dentry` and `struct vfsmount`.
+    pub dentry: u64,
+    pub mnt: u64,
+    /// Of a working directory how often the process has changed it or its root (`fs_struct.seq`); of a descriptor the inode number.
+    pub mark: u64,
+}
+
+impl Directory {
+    /// There is none.
+    pub const NONE: Self = Self { dentry: 0, mnt: 0, mark: 0 };
+}
+
+/// Which socket a descriptor stood for at the entry of a call (`socket`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HeldSocket {
+    /// Whether it was looked at: else nothing is known of the entry.
+    pub is_known: u64,
+    /// Addresses of the kernel's `struct sock`, `struct socket`, and `struct inode`; the first is 0 when there is no socket.
+    pub sock: u64,
+    pub socket: u64,
+    pub inode: u64,
+    /// Number of the inode, which no other socket gets.
+    pub ino: u64,
+}
+
+impl HeldSocket {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self { is_known: 0, sock: 0, socket: 0, inode: 0, ino: 0 };
+}
+
+/// The file that an open has made a descriptor of (`installed`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Installed {
+    /// Address of the kernel's `struct file`; 0: nothing was opened yet.
+    pub file: u64,
+    /// Addresses of what it has: inode, mount, dentry.
+    pub inode: u64,
+    pub mnt: u64,
+    pub dentry: u64,
+    /// Number of the inode.
+    pub ino: u64,
+    /// `file->f_mode`.
+    pub mode: u32,
+    pub fd: u32,
+}
+
+impl Installed {
+    /// Nothing yet.
+    pub const NONE: Self = Self { file: 0, inode: 0, mnt: 0, dentry: 0, ino: 0, mode: 0, fd: 0 };
+}
 
 /// User memory as it was at entry.
 #[repr(C)]
@@ -203,6 +273,8 @@ impl Kept {
 pub struct Scratch {
     pub record: [u8; RECORD_MAX],
     pub walk: Walk,
+    /// Where the relative path that is being told begins.
+    pub directory: Directory,
     /// Of the record, if it failed (`repeat`).
     pub repeat: Key,
 }

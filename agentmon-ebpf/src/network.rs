@@ -28,20 +28,26 @@ const IPPROTO_UDP: u64 = 17;
 /// Go's listeners ask for it first.
 const IPPROTO_MPTCP: u64 = 262;
 
-/// Whether a call gives an address that another thread could change while the kernel looks.
+/// Whether a call gives an address, or a socket, that another thread could change while the kernel looks.
 #[inline(always)]
-pub const fn has_address(op: u8) -> bool {
-    matches!(op, op::CONNECT | op::BIND | op::SOCKETCALL | op::SENDTO | op::SENDMSG | op::SENDMMSG)
+pub const fn is_remembered(op: u8) -> bool {
+    matches!(op, op::CONNECT | op::BIND | op::LISTEN | op::SOCKETCALL | op::SENDTO | op::SENDMSG | op::SENDMMSG)
 }
 
-/// At entry: keeps the address, and of a netlink message what it changes.
+/// At entry: keeps the address and the socket, and of a netlink message what it changes.
 #[inline(never)]
 pub fn remember(call: &Call, entered: &mut Entered) -> Result<(), ProbeError> {
     entered.first.len = 0;
     entered.second.len = 0;
+    entered.socket.is_known = 0;
     let Some(args) = Args::of(call)? else { return Ok(()) };
     match args.op {
-        op::CONNECT | op::BIND => remember_bytes(&mut entered.first, args.values[1], args.values[2] as u32),
+        op::CONNECT | op::BIND | op::LISTEN => {
+            socket::hold(&mut entered.socket, args.fd());
+            if args.op != op::LISTEN {
+                remember_bytes(&mut entered.first, args.values[1], args.values[2] as u32);
+            }
+        }
         op::SEND | op::SENDTO | op::SENDMSG | op::SENDMMSG => send::remember(call, &args, entered)?,
         _ => {}
     }
@@ -109,9 +115,14 @@ fn attached(call: &Call, args: &Args) -> Result<(), ProbeError> {
         // The kernel's socket says where a connection really went.
         push_asked(&mut record, call, args.values[1], args.values[2] as u32, kind == kind::BIND)?;
     }
-    let fd = if kind == kind::ACCEPT && call.ret >= 0 { call.ret as i32 } else { args.fd() };
+    // An accept's own socket is nothing that was there at entry.
+    let sock = if kind == kind::ACCEPT {
+        socket::sock(if call.ret >= 0 { call.ret as i32 } else { args.fd() }).ok()
+    } else {
+        socket::of_call(&mut record, call, args.fd())?
+    };
     // A descriptor that is no socket (or was closed meanwhile) has no addresses: nothing more to say.
-    if let Ok(sock) = socket::sock(fd) {
+    if let Some(sock) = sock {
         socket::describe(record.fixed(), sock)?;
         flow::remember(&mut record, sock, kind);
     }

@@ -5,9 +5,9 @@
 
 use crate::bound::at_most;
 use crate::call::Call;
+use crate::directory;
 use crate::errors::ProbeError;
-use crate::kernel::file_of;
-use crate::maps::{Kept, Scratch};
+use crate::maps::{Directory, Kept, Scratch};
 use crate::record::Record;
 use crate::walk::{self, Walked};
 use crate::word;
@@ -33,35 +33,42 @@ pub fn remember(kept: &mut Kept, source: u64) {
     };
 }
 
-/// At exit: appends the path at `source`, held against what stood there at entry, and the directory `fd` it is relative
-/// to.
+/// What is known of a path since the entry of its call.
+pub struct Given<'a> {
+    pub path: &'a Kept,
+    /// `None`: the call may change it itself.
+    pub directory: Option<&'a Directory>,
+}
+
+/// At exit: appends the path at `source` and the directory `fd` it is relative to, both held against what was there at entry.
 #[inline(always)]
-pub fn path(record: &mut Record, call: &Call, fd: i32, source: u64, kept: Option<&Kept>) -> Result<PlaceFixed, ProbeError> {
+pub fn path(record: &mut Record, call: &Call, fd: i32, source: u64, given: Option<Given>) -> Result<PlaceFixed, ProbeError> {
     // Some calls do without a path: then there is none to read.
     if source == 0 && call.ret != EFAULT {
         return Ok(PlaceFixed { fd, ..PlaceFixed::default() });
     }
     let at_exit = record.push_user_str(source)?;
-    let (asked, at_enter) = compare(record, kept, at_exit)?;
-    let base = base_of(record, fd, asked)?;
+    let (asked, at_enter) = compare(record, given.as_ref().map(|given| given.path), at_exit)?;
+    let base = base_of(record, fd, asked, given.and_then(|given| given.directory))?;
     Ok(PlaceFixed { asked, at_enter, base: base.span, base_flags: base.flags, fd })
 }
 
-/// The directory a path is relative to; none for an absolute path, one that could not be read, or a bad descriptor.
+/// The directory a path is relative to; none for an absolute path, one that could not be read, or a bad descriptor. Flags one that is
+/// not what it was `before`.
 #[inline(always)]
-pub fn base_of(record: &mut Record, dirfd: i32, asked: Span) -> Result<Walked, ProbeError> {
+pub fn base_of(record: &mut Record, dirfd: i32, asked: Span, before: Option<&Directory>) -> Result<Walked, ProbeError> {
     let Ok(at) = at_most(asked.offset as usize, RECORD_MAX - 1) else { return Ok(Walked::NONE) };
     // SAFETY: `at` was just bounded by the size of the scratch.
     if at == 0 || unsafe { record.base().add(at).read_volatile() } == b'/' {
         return Ok(Walked::NONE);
     }
-    if dirfd == AT_FDCWD {
-        return walk::working_directory(record);
+    // SAFETY: the verifier knows the pointer as a value of AM_SCRATCH; nothing else refers to it.
+    let now = unsafe { &raw mut (*record.scratch()).directory };
+    let is_there = directory::look(now, dirfd);
+    if before.is_some_and(|before| directory::differ(before, now)) {
+        record.flag(flags::CHANGED);
     }
-    match file_of(dirfd) {
-        Ok(file) => walk::file_path(record, file),
-        Err(_) => Ok(Walked::NONE),
-    }
+    if is_there { walk::directory(record) } else { Ok(Walked::NONE) }
 }
 
 /// Holds what stood there at entry against what stands there at exit, and flags what differs. Returns what to call

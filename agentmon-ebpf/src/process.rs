@@ -89,29 +89,44 @@ pub fn fork(parent: Task, child: Task, copy: Copy) -> Result<(), ProbeError> {
     if creator == tgid || copy == Copy::Second && scope::agent_of(tgid) != 0 {
         return Ok(());
     }
-    let cgroup_id = child.cgroup_id()?;
-    let (inherited, of_cgroup) = (scope::agent_of(creator), scope::agent_of_cgroup(cgroup_id));
-    if inherited == 0 && of_cgroup == 0 {
-        return Ok(());
-    }
+    let inherited = scope::agent_of(creator);
     if inherited == 0 {
-        scope::set_agent(tgid, of_cgroup)?;
-        return scope::report(kind::CGROUP_JOIN, child, of_cgroup, cgroup_id, creator, core::ptr::null());
+        return born_inside(child, tgid, creator);
     }
     scope::set_agent(tgid, inherited)?;
     let mut record = Record::of_current::<ForkFixed>(inherited, kind::FORK, 0)?;
     *record.fixed() = ForkFixed {
         child_start_ns: child.start_ns()?,
-        child_cgroup_id: cgroup_id,
+        child_cgroup_id: child.cgroup_id()?,
         child_tgid: tgid,
         child_ppid: child.real_parent()?.tgid()?,
     };
     record.submit()?;
-    // Born outside by CLONE_INTO_CGROUP, from a creator inside: an escape that raises no cgroup_attach_task.
-    if of_cgroup != inherited && scope::agent_of_cgroup(parent.cgroup_id()?) == inherited {
-        return scope::report(kind::CGROUP_LEAVE, child, inherited, cgroup_id, creator, core::ptr::null());
+    left_at_birth(parent, child, inherited)
+}
+
+/// A child of somebody who is no agent's: where its cgroup is one's, it joins it.
+#[inline(always)]
+fn born_inside(child: Task, tgid: u32, creator: u32) -> Result<(), ProbeError> {
+    let cgroup = child.cgroup()?;
+    match scope::agent_of_cgroup(cgroup, probe::FORK)? {
+        0 => Ok(()),
+        agent => {
+            scope::set_agent(tgid, agent)?;
+            scope::report(kind::CGROUP_JOIN, child, agent, cgroup.id()?, creator, core::ptr::null())
+        }
     }
-    Ok(())
+}
+
+/// Born outside by CLONE_INTO_CGROUP, from a creator inside: an escape that raises no cgroup_attach_task.
+#[inline(always)]
+fn left_at_birth(parent: Task, child: Task, agent: u32) -> Result<(), ProbeError> {
+    let (from, to) = (parent.cgroup()?, child.cgroup()?);
+    let id = to.id()?;
+    if id == from.id()? || scope::agent_of_cgroup(to, probe::FORK)? == agent || scope::agent_of_cgroup(from, probe::FORK)? != agent {
+        return Ok(());
+    }
+    scope::report(kind::CGROUP_LEAVE, child, agent, id, parent.tgid()?, core::ptr::null())
 }
 
 /// A thread ended; with its last thread a process.

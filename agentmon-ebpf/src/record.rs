@@ -268,7 +268,7 @@ extern "C" fn am_send(scratch: *mut Scratch, stats: *mut SlotStats, counted: u64
 #[inline(always)]
 fn output(scratch: *mut Scratch, header: &Header, ring: usize) -> bool {
     let len = u64::from(header.len);
-    if !share::has_room(header.agent, ring, len) {
+    if !share::has_room(header.agent, ring, len, header.ret < 0) {
         return false;
     }
     let Ok(len) = at_most(len as usize, RECORD_MAX) else { return false };

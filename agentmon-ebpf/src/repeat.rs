@@ -9,7 +9,9 @@ use crate::bound::at_most;
 use crate::maps::{AM_REPEATED, AM_SCRATCH, AM_SEEN, Scratch};
 use crate::word;
 use agentmon_common::record::{Header, flags};
-use agentmon_common::repeat::{COUNT_BYTES, HashKey, KEY_WORDS, Key, LEN_MAX, Repeated, generation, is_counted, product, seen_index};
+use agentmon_common::repeat::{
+    COUNT_BYTES, HashKey, KEY_WORDS, Key, LEN_MAX, Repeated, generation, is_counted, product, resolved_at, seen_index,
+};
 
 /// Filled by the loader; frozen before the programs load.
 #[unsafe(no_mangle)]
@@ -37,7 +39,7 @@ fn key_word(half: usize, word: usize) -> u64 {
 
 /// Hashes the record in the scratch into its key. 0: it is not one whose repetitions are counted.
 ///
-/// Time, thread and slot are no part of it. A global function, which the verifier checks once, as those after it
+/// Time, thread and slot are no part of it, nor the time of the path hook's record. A global function, which the verifier checks once, as those after it
 /// (`docs/decisions/0016-functions-verified-once.md`); one beside the other and none within another, for want of stack.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -56,6 +58,14 @@ extern "C" fn am_digest(scratch: *mut Scratch) -> u64 {
     // SAFETY: `len` was just bounded; the scratch is much longer.
     unsafe { word::put(base.add(len), 0) };
     let (timestamp_ns, tid, slot) = (header.timestamp_ns, header.tid, header.slot);
+    let resolved_at = resolved_at(header.kind);
+    let mut resolved_ns = 0;
+    if let Some(at) = resolved_at {
+        // SAFETY: the scratch is much longer.
+        resolved_ns = unsafe { word::get(base.add(at)) };
+        // SAFETY: as above.
+        unsafe { word::put(base.add(at), 0) };
+    }
     header.timestamp_ns = 0;
     header.tid = 0;
     header.slot = 0;
@@ -74,6 +84,10 @@ extern "C" fn am_digest(scratch: *mut Scratch) -> u64 {
     header.timestamp_ns = timestamp_ns;
     header.tid = tid;
     header.slot = slot;
+    if let Some(at) = resolved_at {
+        // SAFETY: as above.
+        unsafe { word::put(base.add(at), resolved_ns) };
+    }
     // SAFETY: as above.
     unsafe { (*scratch).repeat = Key { hash: sums, agent: header.agent, generation: generation(timestamp_ns) } };
     1

@@ -12,15 +12,12 @@ use crate::signal::SystemCall;
 use crate::walk::{self, Walked};
 use crate::{calls, scope, syscall};
 use agentmon_common::hooks::{self, PROOF_BYTES, hook};
-use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{RECORD_MAX, ResolvedFixed, Span, flags, kind};
 use agentmon_common::stats::probe;
 use agentmon_common::syscalls::{op, place};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::{macros::fentry, programs::FEntryContext};
 
-/// `PF_IO_WORKER` (`include/linux/sched.h`): a thread of an io_uring, which is in no system call.
-const PF_IO_WORKER: u32 = 0x10;
 /// Prototype: `security_path_unlink(const struct path *dir, struct dentry *dentry)`, security/security.c.
 #[fentry(function = "security_path_unlink")]
 pub fn am_path_unlink(ctx: FEntryContext) -> i32 {
@@ -139,7 +136,7 @@ impl Doer {
         if scope::is_off(agent, 1 << kind::RESOLVED) || scope::is_off(agent, KIND_BITS[hook as usize % hook::COUNT]) {
             return Ok(None);
         }
-        let worker = offset!(task_flags) != ABSENT as usize && load::<u32>(task.0, offset!(task_flags))? & PF_IO_WORKER != 0;
+        let worker = task.is_io_worker()?;
         let call = if worker { SystemCall::NONE } else { SystemCall::of(task)? };
         let op = syscall::operation_of(call.number, call.compat);
         let shape = calls::shape(op);

@@ -4,8 +4,8 @@
 //! it. Membership is by process, so that threads need no entries of their own. Not for: what members do.
 
 use crate::cgroup;
-use crate::errors::{ProbeError, finish};
-use crate::kernel::{Task, file_id, load, offset, read};
+use crate::errors::{ProbeError, count, finish};
+use crate::kernel::{Cgroup, Task, file_id, load, offset, read};
 use crate::maps::{AM_CGROUPS, AM_ENDED, AM_FORGET, AM_MEMBERS, AM_MONITOR, AM_OFF, Ended, MEMBERS_PER_PAGE};
 use crate::record::Record;
 use crate::walk;
@@ -13,6 +13,10 @@ use agentmon_common::record::{CgroupFixed, ExecFixed, Span, cgroup_action, kind}
 use agentmon_common::stats::probe;
 use aya_ebpf::cty::c_void;
 use aya_ebpf::{EbpfContext, macros::btf_tracepoint, programs::BtfTracePointContext};
+
+/// Levels of the hierarchy that are asked whose they are, from a cgroup upwards. One that lies deeper below its agent's is taken
+/// for nobody's.
+pub const LEVELS_MAX: u32 = 64;
 
 /// The agent a process belongs to; 0 when to none.
 #[inline(always)]
@@ -53,72 +57,67 @@ pub fn agent_of_ended(task: Task) -> Result<u32, ProbeError> {
     Ok(if ended.start_ns == task.start_ns()? { ended.agent as u32 } else { 0 })
 }
 
-/// The agent whose cgroup this is; 0 when nobody's.
+/// The agent of which this is a topmost cgroup.
 #[inline(always)]
-pub fn agent_of_cgroup(cgroup_id: u64) -> u32 {
+pub fn agent_of_topmost(cgroup_id: u64) -> Option<u32> {
     // SAFETY: the value is a word; an update of the entry replaces it whole.
-    unsafe { AM_CGROUPS.get(cgroup_id) }.copied().unwrap_or(0)
+    unsafe { AM_CGROUPS.get(cgroup_id) }.copied()
 }
 
-/// Identifier of a cgroup behind a typed pointer, or nothing when it is not of the v2 hierarchy: v1 hierarchies raise
-/// the same tracepoints, with identifiers that clash.
+/// The agent whose cgroup this is, or whose it lies in; 0 when nobody's. Only agents' topmost cgroups are in the table, so that
+/// nobody fills it by making cgroups (`docs/decisions/0023-ancestors-are-asked.md`). `probe` asks: who is counted when the
+/// answer lies too far up.
 #[inline(always)]
-pub fn v2_id(cgroup: *const u8) -> Result<Option<u64>, ProbeError> {
-    let root: *const u8 = load(cgroup, offset!(cgroup_root))?;
-    if load::<i32>(root, offset!(cgroup_root_hierarchy_id))? != 0 {
-        return Ok(None);
+pub fn agent_of_cgroup(cgroup: Cgroup, probe: usize) -> Result<u32, ProbeError> {
+    let mut at = cgroup;
+    for _ in 0..LEVELS_MAX {
+        if let Some(agent) = agent_of_topmost(at.id()?) {
+            return Ok(agent);
+        }
+        match at.parent()? {
+            Some(parent) => at = parent,
+            None => return Ok(0),
+        }
     }
-    load(load(cgroup, offset!(cgroup_kn))?, offset!(kernfs_node_id)).map(Some)
+    // So deep down nothing is known. Nobody's, which makes going there an escape.
+    count(probe, ProbeError::TooDeep);
+    Ok(0)
 }
 
-/// A cgroup was made: nested ones belong to the agent of their parent. Fires before any process can enter.
+/// A cgroup was made: nested ones belong to the agent of their parent.
 ///
 /// Prototype: `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 pub fn am_cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_MKDIR, mkdir(ctx.arg(0), ctx.arg(1)))
+    finish(&ctx, probe::CGROUP_MKDIR, mkdir(Cgroup(ctx.arg(0)), ctx.arg(1)))
 }
 
-fn mkdir(cgroup: *const u8, path: *const u8) -> Result<(), ProbeError> {
-    let Some(id) = v2_id(cgroup)? else { return Ok(()) };
-    let agent = agent_of_parent(cgroup)?;
-    if agent == 0 {
+fn mkdir(cgroup: Cgroup, path: *const u8) -> Result<(), ProbeError> {
+    if !cgroup.is_v2()? {
         return Ok(());
     }
-    AM_CGROUPS.insert(id, agent, 0).map_err(|_| ProbeError::MapFull)?;
-    cgroup::report(agent, id, cgroup_action::MADE, path)
-}
-
-/// The agent whose cgroup this one lies in; 0 when in nobody's.
-#[inline(always)]
-fn agent_of_parent(cgroup: *const u8) -> Result<u32, ProbeError> {
-    let css: *const u8 = load(cgroup, offset!(cgroup_self_parent))?;
-    if css.is_null() {
-        return Ok(0);
+    match agent_of_cgroup(cgroup, probe::CGROUP_MKDIR)? {
+        0 => Ok(()),
+        agent => cgroup::report(agent, cgroup.id()?, cgroup_action::MADE, path),
     }
-    let parent = css.wrapping_sub(offset!(cgroup_self));
-    let node: *const u8 = read(parent, offset!(cgroup_kn))?;
-    Ok(agent_of_cgroup(read(node, offset!(kernfs_node_id))?))
 }
 
-/// A cgroup is gone: its identifier may be used again.
+/// A cgroup is gone.
 ///
 /// Prototype: `cgroup_rmdir(struct cgroup *cgrp, const char *path)`, include/trace/events/cgroup.h.
 #[btf_tracepoint(function = "cgroup_rmdir")]
 pub fn am_cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_RMDIR, rmdir(ctx.arg(0), ctx.arg(1)))
+    finish(&ctx, probe::CGROUP_RMDIR, rmdir(Cgroup(ctx.arg(0)), ctx.arg(1)))
 }
 
-fn rmdir(cgroup: *const u8, path: *const u8) -> Result<(), ProbeError> {
-    let Some(id) = v2_id(cgroup)? else { return Ok(()) };
-    let agent = agent_of_cgroup(id);
-    if agent == 0 {
+fn rmdir(cgroup: Cgroup, path: *const u8) -> Result<(), ProbeError> {
+    if !cgroup.is_v2()? {
         return Ok(());
     }
-    // Removed meanwhile by the daemon: what was wanted.
-    let _ = AM_CGROUPS.remove(id);
+    let agent = agent_of_cgroup(cgroup, probe::CGROUP_RMDIR)?;
+    let id = cgroup.id()?;
     // The end of an agent's own cgroup is whoever made it's to tell.
-    if agent_of_parent(cgroup)? != agent {
+    if agent == 0 || AM_CGROUPS.remove(id).is_ok() {
         return Ok(());
     }
     cgroup::report(agent, id, cgroup_action::REMOVED, path)
@@ -131,16 +130,19 @@ fn rmdir(cgroup: *const u8, path: *const u8) -> Result<(), ProbeError> {
 /// threadgroup)`, include/trace/events/cgroup.h. Runs in the task that moves, after the move.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub fn am_cgroup_attach(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::CGROUP_ATTACH, attach(ctx.arg(0), ctx.arg(1), Task(ctx.arg(2))))
+    finish(&ctx, probe::CGROUP_ATTACH, attach(Cgroup(ctx.arg(0)), ctx.arg(1), Task(ctx.arg(2))))
 }
 
-fn attach(destination: *const u8, path: *const u8, task: Task) -> Result<(), ProbeError> {
-    let Some(id) = v2_id(destination)? else { return Ok(()) };
+fn attach(destination: Cgroup, path: *const u8, task: Task) -> Result<(), ProbeError> {
+    if !destination.is_v2()? {
+        return Ok(());
+    }
     let tgid = task.tgid()?;
-    let (from, to) = (agent_of(tgid), agent_of_cgroup(id));
+    let (from, to) = (agent_of(tgid), agent_of_cgroup(destination, probe::CGROUP_ATTACH)?);
     if from == to {
         return Ok(());
     }
+    let id = destination.id()?;
     let mover = Task::current().tgid()?;
     if from == 0 {
         // The monitor and its guard stay nobody's, whoever else moves them.
@@ -208,7 +210,7 @@ fn seen(task: Task) -> Result<(), ProbeError> {
     if agent_of(tgid) != 0 || task.is_dead()? {
         return Ok(());
     }
-    let agent = agent_of_cgroup(task.cgroup_id()?);
+    let agent = agent_of_cgroup(task.cgroup()?, probe::TASKS)?;
     if agent == 0 {
         return Ok(());
     }

@@ -124,7 +124,10 @@ fn destination(call: &Call, args: &Args) -> Destination {
 #[inline(always)]
 pub fn remember(call: &Call, args: &Args, entered: &mut Entered) -> Result<(), ProbeError> {
     // A descriptor that is no socket sends nothing.
-    let Ok(sock) = socket::sock(args.fd()) else { return Ok(()) };
+    let sock = socket::hold(&mut entered.socket, args.fd());
+    if sock.is_null() {
+        return Ok(());
+    }
     if socket::family(sock)? == AF_NETLINK {
         return netlink::remember(call, args, sock, entered);
     }
@@ -142,7 +145,7 @@ pub fn sent(call: &Call, args: &Args) -> Result<(), ProbeError> {
         return Ok(());
     }
     let Some(mut record) = record(call, args, kind::SEND)? else { return Ok(()) };
-    let Ok(sock) = socket::sock(args.fd()) else { return Ok(()) };
+    let Some(sock) = socket::of_call(&mut record, call, args.fd())? else { return Ok(()) };
     socket::describe(record.fixed(), sock)?;
     let flags = (if args.op == op::SENDMSG { args.values[2] } else { args.values[3] }) as u32;
     let fixed = record.fixed::<SocketFixed>();

@@ -5,18 +5,18 @@
 
 use crate::atomic;
 use crate::maps::{AM_PUT, AM_RING, AM_TAKEN, AM_URGENT};
-use agentmon_common::rings::{SHARE_ALWAYS, URGENT, URGENT_BYTES, is_within_share, space};
+use agentmon_common::rings::{SHARE_ALWAYS, URGENT, URGENT_BYTES, is_within_share, share_of, space};
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 
 /// Bytes of the main ring. Filled by the loader; frozen before the programs load.
 #[unsafe(no_mangle)]
 static AM_RING_BYTES: u32 = 0;
 
-/// Whether an agent may put a record of `len` bytes into a ring.
+/// Whether an agent may put a record of `len` bytes into a ring, of something that `failed` or not.
 ///
 /// Below the share that it has in any case the ring is not asked: then two looks into arrays are all it takes.
 #[inline(always)]
-pub fn has_room(agent: u32, ring: usize, len: u64) -> bool {
+pub fn has_room(agent: u32, ring: usize, len: u64, failed: bool) -> bool {
     let held = held(agent, ring);
     let size = if ring == URGENT {
         u64::from(URGENT_BYTES)
@@ -28,7 +28,7 @@ pub fn has_room(agent: u32, ring: usize, len: u64) -> bool {
         return true;
     }
     let used = if ring == URGENT { AM_URGENT.query(BPF_RB_AVAIL_DATA as u64) } else { AM_RING.query(BPF_RB_AVAIL_DATA as u64) };
-    let is_within = is_within_share(held, space(len), size.saturating_sub(used));
+    let is_within = is_within_share(held, space(len), size.saturating_sub(used), share_of(ring, failed));
     if !is_within && let Some(put) = AM_PUT.get_ptr_mut(agent) {
         // SAFETY: a word of a map value.
         unsafe { atomic::increment(&raw mut (*put).refused) };

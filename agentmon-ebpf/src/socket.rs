@@ -6,7 +6,9 @@ use crate::bound::at_most;
 use crate::call::Call;
 use crate::errors::ProbeError;
 use crate::kernel::{Block, file_of, offset, read};
-use agentmon_common::record::SocketFixed;
+use crate::maps::HeldSocket;
+use crate::record::Record;
+use agentmon_common::record::{SocketFixed, flags};
 use agentmon_common::syscalls::{op, socketcall};
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated::bpf_probe_read_user};
 
@@ -69,14 +71,88 @@ impl Args {
 /// The `struct sock` behind a descriptor.
 #[inline(always)]
 pub fn sock(fd: i32) -> Result<*const u8, ProbeError> {
+    let (socket, _) = behind(fd)?;
+    read(socket, offset!(socket_sk))
+}
+
+/// The `struct socket` and the `struct inode` behind a descriptor.
+#[inline(always)]
+fn behind(fd: i32) -> Result<(*const u8, *const u8), ProbeError> {
     let file = file_of(fd)?;
     let inode: *const u8 = read(file, offset!(file_inode))?;
     if read::<u16>(inode, offset!(inode_mode))? & S_IFMT != S_IFSOCK {
         return Err(ProbeError::Null);
     }
     // Before 6.12 far behind the rest of the file: not worth a block.
-    let socket: *const u8 = read(file, offset!(file_private_data))?;
-    read(socket, offset!(socket_sk))
+    Ok((read(file, offset!(file_private_data))?, inode))
+}
+
+/// At entry: keeps which socket a descriptor stands for. Its `struct sock`, null when it is no socket.
+#[inline(always)]
+pub fn hold(held: &mut HeldSocket, fd: i32) -> *const u8 {
+    am_hold(held, fd) as *const u8
+}
+
+/// The same as a number. A global function, which the verifier checks once (see `record::am_identify`), as the next.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_hold(held: *mut HeldSocket, fd: i32) -> u64 {
+    if held.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there.
+    let held = unsafe { &mut *held };
+    held.is_known = 1;
+    held.sock = 0;
+    let Ok((socket, inode)) = behind(fd) else { return 0 };
+    let (Ok(sock), Ok(ino)) = (read::<u64>(socket, offset!(socket_sk)), read(inode, offset!(inode_ino))) else { return 0 };
+    held.socket = socket as u64;
+    held.inode = inode as u64;
+    held.ino = ino;
+    held.sock = sock;
+    sock
+}
+
+/// At exit: the socket that the call was about, by what its descriptor stood for at entry, whatever it stands for by now. Flags that
+/// it stands for another one. None when there is none, or none that is still there.
+#[inline(always)]
+pub fn of_call(record: &mut Record, call: &Call, fd: i32) -> Result<Option<*const u8>, ProbeError> {
+    let held = call.entered()?.map_or(core::ptr::null(), |entered| &raw const entered.socket);
+    let found = am_socket(held, fd);
+    if found & OTHER != 0 {
+        record.flag(flags::CHANGED);
+    }
+    let sock = found & !OTHER;
+    Ok((sock != 0).then_some(sock as *const u8))
+}
+
+/// Beside the address of a `struct sock`, which is a multiple of eight: the descriptor stands for another one by now.
+const OTHER: u64 = 1;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_socket(held: *const HeldSocket, fd: i32) -> u64 {
+    let now = behind(fd);
+    let sock = now.as_ref().map_or(0, |(socket, _)| read::<u64>(*socket, offset!(socket_sk)).unwrap_or(0));
+    if held.is_null() {
+        return sock;
+    }
+    // SAFETY: not null, and the verifier has checked at the call that all of it is there.
+    let held = unsafe { &*held };
+    if held.is_known == 0 {
+        return sock;
+    }
+    // Released or not: the kernel takes `sk` from a socket before it lets go of it, and no other one gets its number.
+    let is_there = held.sock != 0
+        && read::<u64>(held.socket as *const u8, offset!(socket_sk)).is_ok_and(|sock| sock == held.sock)
+        && read::<u64>(held.inode as *const u8, offset!(inode_ino)).is_ok_and(|ino| ino == held.ino);
+    let other = if sock != 0 && (sock != held.sock || !is_there) { OTHER } else { 0 };
+    match (is_there, held.sock) {
+        (true, held) => held | other,
+        // It was none when the call began: what it was during the call nobody knows better.
+        (false, 0) => sock | other,
+        (false, _) => other,
+    }
 }
 
 /// `AF_*` of a socket.

@@ -6,12 +6,12 @@
 use crate::call::Call;
 use crate::errors::{ProbeError, finish};
 use crate::kernel::{Regs, Task};
-use crate::maps::{AM_ENTERED, Entered, Kept, NO_CALL, NOT_MADE, RETURNED};
+use crate::maps::{AM_ENTERED, Directory, Entered, HeldSocket, Installed, Kept, NO_CALL, NOT_MADE, RETURNED};
 use crate::second::{Copy, event};
 use crate::{calls, file, identity, names, network, scope, unknown};
 use agentmon_common::record::NO_SYSCALL;
 use agentmon_common::stats::probe;
-use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op};
+use agentmon_common::syscalls::{self, OPS, PER_ABI, X32_BIT, op, variants};
 use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext};
 use core::hint::black_box;
 
@@ -132,18 +132,27 @@ const fn is_kept() -> [bool; OPS] {
     let mut kept = [false; OPS];
     let mut op = 0;
     while op < OPS {
-        kept[op] = syscalls::SHAPES[op].has_path() || network::has_address(op as u8);
+        kept[op] = syscalls::SHAPES[op].has_path() || network::is_remembered(op as u8);
         op += 1;
     }
     kept
 }
 
 /// Nothing remembered yet.
-static NOTHING: Entered = Entered { syscall: 0, first: Kept::EMPTY, second: Kept::EMPTY, resolved_ns: 0 };
+static NOTHING: Entered = Entered {
+    syscall: 0,
+    first: Kept::EMPTY,
+    second: Kept::EMPTY,
+    first_directory: Directory::NONE,
+    second_directory: Directory::NONE,
+    socket: HeldSocket::UNKNOWN,
+    installed: Installed::NONE,
+    resolved_ns: 0,
+};
 
-/// Where this thread's call is remembered.
+/// Where what this thread does is remembered.
 #[inline(always)]
-fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> {
+pub fn remembered(task: Task) -> Result<&'static mut Entered, ProbeError> {
     let tid = task.tid()?;
     let entered = match AM_ENTERED.get_ptr_mut(tid) {
         Some(entered) => entered,
@@ -154,7 +163,13 @@ fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> 
         }
     };
     // SAFETY: a map value that only this thread's programs write.
-    let entered = unsafe { &mut *entered };
+    Ok(unsafe { &mut *entered })
+}
+
+/// The same, for a call that begins.
+#[inline(always)]
+fn entered(task: Task, number: u16) -> Result<&'static mut Entered, ProbeError> {
+    let entered = remembered(task)?;
     entered.syscall = u32::from(number);
     entered.resolved_ns = 0;
     Ok(entered)
@@ -182,7 +197,13 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
         return Ok(());
     }
     let agent = scope::agent_of(task.tgid()?);
-    if agent == 0 || scope::is_off(agent, kind_bits(op)) {
+    if agent == 0 {
+        return Ok(());
+    }
+    // Of every call, and not of those alone that vary: the verifier would walk all that follows twice. Opaque, because it does not see
+    // what the compiler sees: that nothing above 255 comes back.
+    let op = black_box(am_variant(u64::from(op))) as u8;
+    if op == op::NONE || scope::is_off(agent, kind_bits(op)) {
         return Ok(());
     }
     if !copy.is_to_tell(event::SYS_EXIT)? {
@@ -193,11 +214,32 @@ pub fn exit(regs: Regs, ret: i64, copy: Copy) -> Result<(), ProbeError> {
         op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => file::opened(&call),
         op::CONNECT | op::SOCKETCALL | op::BIND..=op::SEND => network::done(&call),
         op::EXECVE | op::EXECVEAT => file::not_executed(&call),
-        op::SETUID..=op::CAPSET => identity::changed(&call),
+        op::SETUID..=op::CAPSET | op::PRCTL_CAPABILITIES => identity::changed(&call),
         op::PRCTL => names::arguments(&call),
         op::UNKNOWN => unknown::called(&call),
         _ => calls::done(&call),
     }
+}
+
+/// Which operation a call is by its arguments. A global function, so that the verifier goes on with one state behind it, whatever
+/// was asked; it finds out by itself which call it is, as [`am_answer`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn am_variant(op: u64) -> u64 {
+    let op = op as u8;
+    if !variants::varies(op) {
+        return u64::from(op);
+    }
+    u64::from(variant(op).unwrap_or(op::NONE))
+}
+
+#[inline(always)]
+fn variant(op: u8) -> Result<u8, ProbeError> {
+    let task = Task::current();
+    // SAFETY: as in `answer`.
+    let regs = Regs(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8);
+    let (compat, at) = (task.in_compat_syscall()?, variants::argument(op));
+    Ok(variants::of(op, regs.arg(compat, at)?, regs.arg(compat, at + 1)?))
 }
 
 /// `-EINTR`: what a call is said to have returned that a signal ended.

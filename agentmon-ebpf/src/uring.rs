@@ -206,7 +206,7 @@ fn place(record: &mut Record, at: i32, filename: u64) -> Result<PlaceFixed, Prob
         return Ok(PlaceFixed { fd: at, ..PlaceFixed::default() });
     }
     let asked = record.push_kernel_str(string as *const u8)?;
-    let base = base_of(record, at, asked)?;
+    let base = base_of(record, at, asked, None)?;
     Ok(PlaceFixed { fd: at, asked, at_enter: Span::default(), base: base.span, base_flags: base.flags })
 }
 

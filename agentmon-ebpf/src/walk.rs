@@ -4,9 +4,11 @@
 //! path, as in any reader outside the kernel's seqlocks. Not for: strings that a program gave.
 
 use crate::bound::at_most;
+use crate::directory;
 use crate::errors::ProbeError;
 use crate::kernel::{Block, Task, load, offset, read};
-use crate::maps::{Scratch, Walk};
+use crate::maps::{Directory, Scratch, Walk};
+use crate::place::AT_FDCWD;
 use crate::record::Record;
 use crate::word;
 use agentmon_common::record::{COMPONENT_MAX, COMPONENTS_MAX, PATH_MAX, RECORD_MAX, Span, path_flags};
@@ -32,26 +34,23 @@ pub fn path(record: &mut Record, dentry: *const u8, mnt: *const u8) -> Result<Wa
     from_beginning(record)
 }
 
-/// The same of the working directory of the task that runs now.
+/// The same of the directory that was looked for last.
 #[inline(always)]
-pub fn working_directory(record: &mut Record) -> Result<Walked, ProbeError> {
-    if am_begin_at_pwd(record.scratch()) != 0 {
-        return Err(ProbeError::Null);
+pub fn directory(record: &mut Record) -> Result<Walked, ProbeError> {
+    // SAFETY: as above.
+    unsafe {
+        let Directory { dentry, mnt, .. } = (*record.scratch()).directory;
+        (*record.scratch()).walk.begin(dentry as *const u8, mnt as *const u8);
     }
     from_beginning(record)
 }
 
-/// Where a walk of the working directory begins. Not 0: the task has none. Global, as `record::am_identify`.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn am_begin_at_pwd(scratch: *mut Scratch) -> u64 {
-    if scratch.is_null() {
-        return 1;
-    }
-    let Ok((dentry, mnt)) = pwd(Task::current()) else { return 1 };
-    // SAFETY: not null, and the verifier has checked at the call that all of it is there; nothing else refers to it.
-    unsafe { (*scratch).walk.begin(dentry, mnt) };
-    0
+/// The same of the working directory of the task that runs now.
+#[inline(always)]
+pub fn working_directory(record: &mut Record) -> Result<Walked, ProbeError> {
+    // SAFETY: as above.
+    let found = unsafe { &raw mut (*record.scratch()).directory };
+    if directory::look(found, AT_FDCWD) { directory(record) } else { Err(ProbeError::Null) }
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@
 use crate::event::{AgentId, Event, WallClock};
 use crate::process::{Agent, History, Hosts, Operation, ProcessTable, Resolutions};
 use crate::rules::{Engine, Match, RuleSet};
+use std::collections::BTreeMap;
 
 /// The state of the pure stages.
 #[derive(Debug)]
@@ -46,6 +47,16 @@ impl Stages {
     pub fn take(&mut self, event: Event, complete: &mut Vec<Event>) {
         // What was counted in the kernel comes long after its call.
         if event.is_late() { complete.push(event) } else { self.resolutions.take(event, complete) }
+    }
+
+    /// Hands on what has waited too long for its call, when no event came that says what time it is.
+    pub fn let_go_old(&mut self, now_ns: u64, complete: &mut Vec<Event>) {
+        self.resolutions.let_go_old(now_ns, complete);
+    }
+
+    /// Living processes that the table had no room for since the last call, by agent.
+    pub fn take_evicted(&mut self) -> BTreeMap<AgentId, u64> {
+        self.table.take_evicted()
     }
 
     /// No event will come any more: what still waits for its call is complete.

@@ -1,6 +1,7 @@
 //! cgroups of a test: made fresh below the v2 mount, emptied and removed at the end.
 
 use std::ffi::{CString, OsStr};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub fn fresh(name: &str) -> String {
     format!("agentmon-test-{}-{}-{name}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A cgroup that is removed, its processes killed, when dropped.
+/// A cgroup that is removed with all inside it, its processes killed, when dropped.
 #[derive(Debug)]
 pub struct Group {
     path: PathBuf,
@@ -87,6 +88,15 @@ impl Group {
         CgroupId(std::fs::metadata(&self.path).expect("the cgroup").ino())
     }
 
+    /// Its directory, held open.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn open(&self) -> File {
+        File::open(&self.path).expect("the cgroup")
+    }
+
     /// Its path below the v2 mount, as configurations name it.
     ///
     /// # Panics
@@ -126,12 +136,23 @@ impl Drop for Group {
     fn drop(&mut self) {
         // A v1 group or a kernel before 5.14 has no such file; then the test ended its processes itself.
         let _ = std::fs::write(self.path.join("cgroup.kill"), "1");
+        remove_below(&self.path);
         let deadline = Instant::now() + Duration::from_secs(5);
         while let Err(error) = std::fs::remove_dir(&self.path) {
             if error.kind() == std::io::ErrorKind::NotFound || Instant::now() > deadline {
                 return;
             }
             std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+}
+
+/// What cannot be removed keeps the one above it, which is tried until the deadline.
+fn remove_below(path: &Path) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_below(&entry.path());
+            let _ = std::fs::remove_dir(entry.path());
         }
     }
 }

@@ -66,6 +66,7 @@ fn detail(detail: &Detail, put: &mut impl FnMut(&str, Value)) {
         Detail::Dns(it) => dns(it, put),
         Detail::Capability(it) => {
             put("capability", it.to_string().into());
+            put("call", it.call.into());
             put("initial_namespace", it.in_initial_namespace.into());
         }
         Detail::Uring(it) => uring(it, put),
@@ -206,7 +207,7 @@ fn socket(socket: &Socket, put: &mut impl FnMut(&str, Value)) {
     put("local", address(&socket.local));
     put("at_exit", socket.at_exit.as_ref().map_or("none".into(), address));
     put("from_kernel", socket.from_kernel.into());
-    put("differs", socket.differs.into());
+    put("asked_peer", socket.asked.as_ref().map_or("none".into(), address));
     put("family", socket.family.into());
     put("sock_type", socket.sock_type.into());
     put("protocol", socket.protocol.into());

@@ -7,8 +7,8 @@ use agentmon_common::stats::SlotStats;
 use aya::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 
-/// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`): a number, two strings, padding, a time.
-const ENTERED_BYTES: usize = 4 + 2 * (4 + 256) + 4 + 8;
+/// Bytes of `Entered`, the value of `AM_ENTERED` (`agentmon-ebpf::maps`): a number, two strings, padding, two directories, a socket, a file, a time.
+const ENTERED_BYTES: usize = 4 + 2 * (4 + 256) + 4 + 2 * 24 + 40 + 48 + 8;
 
 /// Entries of one value of `AM_MEMBERS` (`agentmon-ebpf::maps`).
 const MEMBERS_PER_PAGE: usize = 2048;
@@ -22,6 +22,15 @@ pub fn remembered_threads() -> Vec<u32> {
     let data = data("AM_ENTERED");
     let map: HashMap<_, u32, [u8; ENTERED_BYTES]> = HashMap::try_from(Map::HashMap(data)).expect("a hash map of that layout");
     map.keys().map(|key| key.expect("a key")).collect()
+}
+
+/// Entries that a map has room for.
+///
+/// # Panics
+/// When the map is not there.
+#[must_use]
+pub fn room(name: &str) -> u32 {
+    data(name).info().expect("what the kernel says of it").max_entries()
 }
 
 /// Takes a process's membership away, as if its birth had passed by the probes. No other process of the same page of the
@@ -90,15 +99,44 @@ impl Slots {
     }
 }
 
+/// Fills the table of agents' cgroups of a process, a daemon, until it takes no more, with what is no cgroup; gives it back when
+/// dropped.
+pub struct Full(HashMap<MapData, u64, u32>);
+
+impl Full {
+    /// Fills it.
+    ///
+    /// # Panics
+    /// When the map is not there.
+    #[must_use]
+    pub fn of(pid: u32) -> Self {
+        let mut map = HashMap::try_from(Map::HashMap(data_of(pid, "AM_CGROUPS"))).expect("a hash map of that layout");
+        let _ = (u64::from(u32::MAX) << 32..).try_for_each(|key| map.insert(key, 0, 0));
+        Self(map)
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        let keys: Vec<u64> = self.0.keys().flatten().filter(|key| key >> 32 == u64::from(u32::MAX)).collect();
+        keys.iter().for_each(|key| self.0.remove(key).expect("an entry"));
+    }
+}
+
 /// A map that this process holds.
 fn data(name: &str) -> MapData {
-    let id = ids().find(|id| MapInfo::from_id(*id).is_ok_and(|info| info.name_as_str() == Some(name)));
+    data_of(std::process::id(), name)
+}
+
+/// A map that a process holds.
+fn data_of(pid: u32, name: &str) -> MapData {
+    let id = ids(pid).find(|id| MapInfo::from_id(*id).is_ok_and(|info| info.name_as_str() == Some(name)));
     MapData::from_id(id.unwrap_or_else(|| panic!("no map {name}"))).expect("the map")
 }
 
-/// Identifiers of the maps this process holds.
-fn ids() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc/self/fdinfo").expect("/proc").flatten();
+/// Identifiers of the maps a process holds.
+fn ids(pid: u32) -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("/proc").flatten();
     entries.filter_map(|entry| {
         let info = std::fs::read_to_string(entry.path()).ok()?;
         info.lines().find_map(|line| line.strip_prefix("map_id:")).and_then(|id| id.trim().parse().ok())

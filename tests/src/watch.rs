@@ -7,7 +7,7 @@ use crate::compare::{Fields, agrees, match_all};
 use crate::flat::flatten;
 use crate::kernel_has;
 use crate::run::{Run, Running};
-use agentmon::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
+use agentmon::event::{AgentId, Detail, Event, Kind, decode};
 use agentmon::sensor::frames::Frames;
 use agentmon::sensor::ring::{self, Drain, RecordSource};
 use agentmon::sensor::{Counted, Sensor, SensorConfig};
@@ -89,9 +89,7 @@ impl Watch {
     /// # Panics
     /// When a probe cannot be attached.
     pub fn watch(&mut self, agent: AgentId) {
-        let path = self.group.path().to_owned();
-        let root = std::fs::File::open(&path).expect("the cgroup");
-        self.sensor.watch(agent, &[root.as_fd()], || below(&path)).unwrap_or_else(|error| panic!("{error}"));
+        self.sensor.watch(agent, &[self.group.open().as_fd()]).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// How many of these calls have no record. Where a probe can be preempted (from Linux 7.0 on), the kernel skips one that
@@ -218,11 +216,7 @@ impl Watch {
     /// When not, with the closest event field by field.
     pub fn check(&self, run: &Run, least: usize) {
         assert!(run.truths.len() >= least, "the stimulus did only {} of {least} things", run.truths.len());
-        let mut events = self.flat();
-        // A use of a capability bears the name of its call, and would be taken for it.
-        if !run.truths.iter().any(|truth| truth.contains_key("capability")) {
-            events.retain(|event| event["kind"] != "capability");
-        }
+        let events = self.flat();
         let found = match_all(&run.truths, &events).unwrap_or_else(|report| panic!("{report}"));
         let pids: Vec<_> = run.truths.iter().map(|truth| &truth["pid"]).collect();
         for (i, event) in events.iter().enumerate() {
@@ -310,18 +304,4 @@ impl Drop for Watch {
             drain.stop();
         }
     }
-}
-
-/// The identifiers of a cgroup and of all inside it.
-fn below(path: &std::path::Path) -> Vec<CgroupId> {
-    let mut ids = Vec::new();
-    if let Ok(metadata) = std::fs::metadata(path) {
-        ids.push(CgroupId(std::os::unix::fs::MetadataExt::ino(&metadata)));
-    }
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            ids.append(&mut below(&entry.path()));
-        }
-    }
-    ids
 }

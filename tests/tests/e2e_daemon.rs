@@ -2,6 +2,7 @@
 
 use agentmon_tests::e2e::group::{Group, Waiting};
 use agentmon_tests::e2e::node::{Node, Setup};
+use agentmon_tests::maps::Full;
 use serde_json::json;
 use std::path::Path;
 
@@ -85,4 +86,34 @@ fn an_agent_of_a_stopped_daemon_lives_on() {
     let node = Node::watching(&Setup::of("e2e-survivor", &group), &group);
     assert_eq!(node.stop().code, 0);
     assert_eq!(waiting.go().code(), Some(5));
+}
+
+#[test]
+fn an_agent_that_has_no_room_and_a_canary_that_cannot_fly_are_told_once_and_tried_again() {
+    let pool = Group::new("full");
+    let first = pool.child("first");
+    let setup = Setup {
+        agents: vec![("e2e-full".into(), format!("{}/*", pool.name()))],
+        kernel: Some("canary_seconds = 10".to_owned()),
+        ..Setup::of("unused", &pool)
+    };
+    let node = Node::watching(&setup, &first);
+    // The canary that flies at once gives its place back at its end.
+    let _ = node.metrics_when("the canary has flown", |samples| samples.whole("agentmon_canary_last_flight_timestamp_seconds") > 0);
+    let full = Full::of(node.pid());
+    let second = pool.child("second");
+    let _ = node.metrics_when("two tries of the agent, and one of the canary", |samples| {
+        samples.whole("agentmon_watch_failures_total") >= 2 && samples.whole("agentmon_canary_failures_total") >= 1
+    });
+    drop(full);
+    node.watches(&second);
+    let log = node.log_until_now(&second);
+    let unwatched = |name: &str| log.one(&[("/metadata/event_code", json!("monitor.unwatched")), ("/unmapped/name", json!(name))]).clone();
+    let agent = unwatched("e2e-full");
+    assert_eq!(agent["unmapped"]["cgroup"], json!(second.name()));
+    for record in [agent, unwatched("agentmon-canary")] {
+        assert!(record["message"].as_str().is_some_and(|message| message.contains("AM_CGROUPS")), "{record}");
+        assert_eq!((record["severity_id"].as_u64(), record["status_id"].as_u64()), (Some(4), Some(2)), "{record}");
+    }
+    assert_eq!(node.stop().code, 0);
 }

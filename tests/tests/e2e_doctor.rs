@@ -14,8 +14,8 @@ fn the_doctor_has_tried_every_family_and_found_no_probe_blind() {
             said.stdout.lines().find(|line| line.split("  ").next() == Some(name)).unwrap_or_else(|| panic!("no {name}: {}", said.stdout));
         line[name.len()..].to_owned()
     };
-    // These need a move out of the cgroup, a process from before the watching, a cgroup inside the canary's, and a connection.
-    let untried = [Kind::CgroupLeave, Kind::ProcessSeen, Kind::CgroupState, Kind::Flow];
+    // These need a move out of the cgroup and a process from before the watching.
+    let untried = [Kind::CgroupLeave, Kind::ProcessSeen];
     for kind in Kind::ALL {
         let wanted = match kind {
             // Where the kernel refuses its path hooks nothing can tell of that kind.

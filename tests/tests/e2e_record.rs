@@ -127,7 +127,7 @@ fn a_replay_says_what_the_live_run_said_event_for_event() {
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let live = live(&ended.events());
     let counted = live.iter().filter(|verdict| verdict.2.is_some()).count();
-    assert!(live.len() >= 100 && counted >= 6, "{} verdicts, {counted} of rules that count", live.len());
+    assert!(live.len() >= 100 && counted >= 2, "{} verdicts, {counted} of rules that count", live.len());
 
     let mode = std::fs::metadata(&recording).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "it has what programs were told");

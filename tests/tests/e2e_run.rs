@@ -170,3 +170,11 @@ fn the_demonstration_is_killed_and_most_documents_survive() {
     let documents = unlinked.iter().filter(|line| line["file"]["path"].as_str().is_some_and(|path| path.contains("/documents/")));
     assert!(documents.count() >= 5_000 - left, "each document that is gone has a record");
 }
+
+#[test]
+fn what_command_can_nest_in_its_cgroup_is_bounded() {
+    let script = "cd \"$1$(sed -n 's/^0:://p' /proc/self/cgroup)\" && grep . cgroup.max.descendants cgroup.max.depth";
+    let ended = Session::script(&[], script, &[v2_mount().to_str().expect("a name")]).end();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("cgroup.max.descendants:1024\ncgroup.max.depth:32\n"), "{}", ended.stderr);
+}

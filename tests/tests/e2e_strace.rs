@@ -91,8 +91,7 @@ fn both(options: &[&str], work: &str) -> Option<(Steps, Steps)> {
     let calls = format!("trace={}", [CALLS, FORKS].concat().join(","));
     let prefix = output.path().join("of").to_str().expect("a name").to_owned();
     let strace = ["strace", "-ff", "-xx", "-s", "4096", "-e", "signal=none", "-e", &calls, "-o", &prefix];
-    // A use of a capability bears the name of its call.
-    let options = [&["-o", "json", "--observe", "--no-builtin-rules", "--without", "capability"], options].concat();
+    let options = [&["-o", "json", "--observe", "--no-builtin-rules"], options].concat();
     let script = ["/bin/sh", "-c", work, "work", place.path().to_str().expect("a name")];
     let ended = Session::start(&options, &[&strace[..], &script].concat()).end();
     assert_eq!(ended.code(), 3, "{}", ended.stderr);

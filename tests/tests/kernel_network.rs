@@ -31,6 +31,33 @@ fn closed_connections_are_reported_with_what_went_through() {
     assert_eq!(watch.events().iter().filter(|event| event.kind() == Kind::Flow).count(), told, "{} outside", outside.truths.len());
 }
 
+/// Connections of one agent that the probes remember (`FLOWS_OF_AGENT`).
+const FLOWS_OF_AGENT: usize = 4096;
+
+#[test]
+fn connections_that_no_room_is_left_for_are_counted_and_make_room_when_they_are_closed() {
+    const PAIRS: usize = 2100;
+    let mut watch = Watch::start(STIMULUS);
+    let run = watch.run(&["flows-many", &PAIRS.to_string()]);
+    let told = watch.events().iter().filter(|event| event.kind() == Kind::Flow).count();
+    let errors: Vec<_> = watch.sensor.stats().expect("the counters").errors().collect();
+    let refused = 2 * PAIRS - FLOWS_OF_AGENT;
+    assert_eq!(errors, [("inet_sock_set_state", "map_full", refused as u64)]);
+    assert_eq!(told, FLOWS_OF_AGENT + run.truths.len(), "all but these, and both ends of the one after them");
+    assert_eq!(run.truths.len(), 2);
+
+    // What is open when an agent is no longer watched leaves no trace.
+    let mut holder = watch.begin(&["flows-hold"]);
+    holder.until("open");
+    watch.sync();
+    watch.sensor.unwatch(AGENT).expect("the end of watching");
+    watch.watch(AGENT);
+    let _ = holder.finish();
+    let again = watch.run(&["flows-many", &(FLOWS_OF_AGENT / 2).to_string()]);
+    assert_eq!(watch.sensor.stats().expect("the counters").errors().map(|(_, _, count)| count).sum::<u64>(), refused as u64);
+    assert_eq!(again.truths.len(), 2);
+}
+
 #[test]
 fn dns_messages_are_reported_as_they_leave_and_as_they_come() {
     let mut watch = Watch::start(STIMULUS);

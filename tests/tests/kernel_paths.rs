@@ -152,6 +152,57 @@ fn a_removal_whose_directory_changes_during_its_call_is_resolved() {
     raced("a_removal_whose_directory_changes_during_its_call_is_resolved", "paths-flip-directory");
 }
 
+/// What fails only after the kernel has resolved it is counted as any other failure, and what was resolved of those that are counted is
+/// not told alone, as if nobody knew what came of it.
+#[test]
+fn a_failure_whose_path_was_resolved_is_counted_with_its_like() {
+    const TIMES: u64 = 5000;
+    let Some(mut watch) = hooked("a_failure_whose_path_was_resolved_is_counted_with_its_like") else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = watch.run(&["repeat-refused", dir.path().to_str().expect("a path in UTF-8"), &TIMES.to_string()]);
+    let path = run.truths[0]["_path"].as_str().expect("a path").as_bytes();
+    let events = joined(&watch);
+    let of_run = || events.iter().filter(|event| event.process.tgid == run.pid);
+    let removals: Vec<_> = of_run().filter(|event| event.operation == "rmdir").collect();
+    let done = removals.iter().map(|event| event.repeated).sum::<u64>();
+    assert!(watch.missing(TIMES as usize, done as usize) == 0, "{done} were told");
+    assert!(removals.len() < 500, "{} records", removals.len());
+    for event in &removals {
+        let Detail::Unlink(unlink) = &event.detail else { panic!("{event:?}") };
+        assert_eq!((&unlink.path.bytes[..], event.outcome.error_name()), (path, Some("ENOTEMPTY")));
+    }
+    assert!(removals[0].has(flags::RESOLVED));
+    let alone: Vec<_> = of_run().filter(|event| matches!(event.detail, Detail::Resolved(_))).collect();
+    assert!(alone.is_empty(), "{} told alone: {:?}", alone.len(), alone.first());
+    println!("{done} failures in {} records", removals.len());
+    watch.check_clean();
+}
+
+/// Opens of which another thread takes the descriptor before the call has ended: the file that was opened is told.
+#[test]
+fn an_open_whose_descriptor_is_taken_is_told_with_the_file_that_was_opened() {
+    const ROUNDS: usize = 5000;
+    let Some(mut watch) = hooked("an_open_whose_descriptor_is_taken_is_told_with_the_file_that_was_opened") else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = watch.run(&["flip-opens", dir.path().to_str().expect("a path in UTF-8"), &ROUNDS.to_string()]);
+    let path = run.truths[0]["_path"].as_str().expect("a path").as_bytes();
+    let of_path = |event: &Event, asked: &[u8]| asked == path && event.process.tgid == run.pid;
+    let opens = watch.events().iter().filter_map(|event| match &event.detail {
+        Detail::Open(open) if of_path(event, &open.asked.bytes) => Some((event, open)),
+        _ => None,
+    });
+    let opens: Vec<_> = opens.collect();
+    let taken = opens.iter().filter(|(event, _)| event.has(flags::CHANGED)).count();
+    // And the one that makes the file.
+    assert_eq!(watch.missing(ROUNDS + 1, opens.len()), 0);
+    for (event, open) in &opens {
+        assert_eq!((&open.path.bytes[..], open.path.trust), (path, PathTrust::Resolved), "{event:?}");
+    }
+    println!("of {ROUNDS} opens, {} of which could lose theirs, {taken} had lost their descriptor", run.truths[0]["_first"]);
+    assert!(taken > 0, "the race was never lost");
+    watch.check_clean();
+}
+
 #[test]
 fn a_kernel_where_no_path_is_resolved_loses_nothing_else() {
     let load = |path_hooks| {

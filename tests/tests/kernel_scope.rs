@@ -211,8 +211,7 @@ fn what_costs_every_process_is_attached_only_while_watching() {
     watch.watch(AGENT);
     assert_eq!(watch.sensor.attached(), (idle + more, wanted + more));
     let other = Group::new("other");
-    let root = std::fs::File::open(other.path()).expect("its directory");
-    watch.sensor.watch(AgentId(2), &[root.as_fd()], || vec![other.id()]).expect("a second agent");
+    watch.sensor.watch(AgentId(2), &[other.open().as_fd()]).expect("a second agent");
     assert_eq!(watch.sensor.attached(), (idle + more, wanted + more));
     watch.sensor.unwatch(AGENT).expect("no more of the first");
     assert_eq!(watch.sensor.attached(), (idle + more, wanted + more), "the second is still watched");
@@ -259,9 +258,9 @@ fn after_unwatching_nobody_belongs_to_the_agent() {
 fn an_escaped_process_whose_cgroup_was_removed_stays_watched_when_another_agent_ends() {
     let mut watch = Watch::start(STIMULUS);
     let (outside, other) = (Group::new("outside"), Group::new("other"));
-    watch.sensor.watch(AgentId(2), &[], || vec![other.id()]).expect("a second agent");
+    watch.sensor.watch(AgentId(2), &[other.open().as_fd()]).expect("a second agent");
     let inner = Group::new("first");
-    watch.sensor.watch(AgentId(3), &[], || vec![inner.id()]).expect("a third agent");
+    watch.sensor.watch(AgentId(3), &[inner.open().as_fd()]).expect("a third agent");
     watch.sensor.unwatch(AGENT).expect("no more of the first");
     let mut agent = Running::start(STIMULUS, Some(&inner), &["agent"]);
     agent.until("ready");

@@ -6,6 +6,7 @@ use agentmon_common::rings::{SHARE, URGENT_BYTES};
 use agentmon_tests::cgroup::Group;
 use agentmon_tests::run::{Run, Running};
 use agentmon_tests::watch::{AGENT, DEADLINE, Watch};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
@@ -26,8 +27,7 @@ impl Pair {
         let mut watch = Watch::idle(STIMULUS, SMALL_RING);
         watch.watch(AGENT);
         let quiet = Group::new("quiet");
-        let id = quiet.id();
-        watch.sensor.watch(QUIET, &[], || vec![id]).unwrap_or_else(|error| panic!("{error}"));
+        watch.sensor.watch(QUIET, &[quiet.open().as_fd()]).unwrap_or_else(|error| panic!("{error}"));
         Self { watch, quiet }
     }
 

@@ -5,14 +5,14 @@
 //! programs really interleave takes a kernel whose tracepoints can be preempted (Linux 7.0), or `preempt=full` for the
 //! task iterator.
 
-use agentmon::event::{AgentId, CgroupId, Detail, Event};
+use agentmon::event::{AgentId, Detail, Event};
 use agentmon_common::record::kind;
 use agentmon_common::stats::{SLOTS, cause};
 use agentmon_tests::cgroup::Group;
 use agentmon_tests::maps::Slots;
 use agentmon_tests::watch::{AGENT, Watch};
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 /// Boot time of the claims written here, in nanoseconds: long ago.
@@ -95,8 +95,7 @@ fn records_of_programs_that_share_a_cpu_are_not_mixed() {
     let mut watch = Watch::idle(STIMULUS, RING);
     // Another agent keeps the pair attached, so that watching begins and ends in no time.
     let other = Group::new("other");
-    let id = CgroupId(std::fs::metadata(other.path()).expect("a cgroup").ino());
-    watch.sensor.watch(AgentId(2), &[], || vec![id]).expect("the other agent");
+    watch.sensor.watch(AgentId(2), &[other.open().as_fd()]).expect("the other agent");
     watch.drain();
     watch.watch(AGENT);
     let mut idle = watch.begin(&["agent"]);

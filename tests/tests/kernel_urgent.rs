@@ -13,6 +13,8 @@ const LARGE_RING: u32 = 16 * 1024 * 1024;
 const FLOODERS: u64 = 4;
 const OPENS: u64 = 25_000;
 const ROUNDS: u64 = 200;
+/// Of each flooder: together more than the urgent ring holds.
+const EXECS: u64 = 4_000;
 
 /// A process of no agent that ignores what it is sent.
 fn bystander() -> Running {
@@ -96,6 +98,29 @@ fn a_flood_of_opens_loses_none_of_the_critical_kinds_while_the_engine_is_behind(
     watch.sync();
     check_accounts(&watch);
     watch.check_order();
+}
+
+/// Failures take three quarters of an agent's share of the urgent ring at most: what it then does has the rest.
+#[test]
+fn a_program_that_starts_after_a_flood_of_failing_ones_is_reported_while_nobody_drains() {
+    let mut watch = Watch::idle(STIMULUS, SMALL_RING);
+    watch.watch(AGENT);
+    let run = watch.begin(&["flood-failing-execs", &FLOODERS.to_string(), &EXECS.to_string()]).finish();
+    let lost = watch.sensor.stats().expect("the counters").dropped;
+    assert!(lost[kind::EXEC as usize] > 0, "the flood was too small for this test");
+    assert_eq!((lost[kind::FORK as usize], lost[kind::EXIT as usize]), (0, 0));
+    watch.drain();
+    take_all(&mut watch);
+    watch.sync();
+    let child = run.of("executed").next().expect("the program")["pid"].as_u64().expect("a pid") as u32;
+    let of_child = |wanted: Kind| {
+        let of_kind = watch.events().iter().filter(move |event| event.kind() == wanted && event.process.tgid == child);
+        of_kind.filter(|event| event.outcome.succeeded()).count()
+    };
+    assert_eq!([of_child(Kind::Exec), of_child(Kind::Exit)], [1, 1], "the program and its end");
+    let failed = watch.events().iter().filter(|event| event.kind() == Kind::Exec && !event.outcome.succeeded()).count() as u64;
+    assert_eq!(failed + lost[kind::EXEC as usize], FLOODERS * EXECS, "each that failed is told or counted");
+    println!("{failed} that failed were told, {} were counted as lost", lost[kind::EXEC as usize]);
 }
 
 /// Each child opens something between its creation, its new program and its end: records of both rings in turn.

@@ -10,7 +10,7 @@ use agentmon_tests::watch::{AGENT, Watch};
 
 const STIMULUS: &str = env!("CARGO_BIN_EXE_stimulus");
 /// Modes that between them do something of every kind that can be switched off, through both entries and an io_uring.
-const MODES: [&str; 20] = [
+const MODES: [&str; 23] = [
     "changes",
     "attributes",
     "mounts",
@@ -31,6 +31,9 @@ const MODES: [&str; 20] = [
     "dns",
     "capabilities",
     "cgroups",
+    "settings",
+    "times",
+    "requests",
 ];
 
 /// Does all of that, and waits for nothing: the marker that tests wait for is an open.

@@ -63,9 +63,9 @@ pub mod kind {
     pub const SYMLINK: u16 = 13;
     /// mkdir, mkdirat.
     pub const MKDIR: u16 = 14;
-    /// mknod, mknodat.
+    /// mknod, mknodat, memfd_create, memfd_secret.
     pub const MKNOD: u16 = 15;
-    /// truncate, ftruncate, fallocate.
+    /// truncate, ftruncate, fallocate, and what replaces or discards content by ioctl.
     pub const TRUNCATE: u16 = 16;
     /// chmod, fchmod, fchmodat, fchmodat2.
     pub const CHMOD: u16 = 17;
@@ -121,8 +121,12 @@ pub mod kind {
     pub const CAPABILITY: u16 = 42;
     /// What the kernel resolved, as it was about to act on it: told by one of its path hooks ([`crate::hooks`]).
     pub const RESOLVED: u16 = 43;
+    /// A process changed how the kernel treats it: who may look into it, what it may call, which file it is said to run.
+    pub const PROCESS_SETTING: u16 = 44;
+    /// The times of a file were set.
+    pub const FILE_TIMES: u16 = 45;
     /// One more than the largest kind; the size of per-kind tables.
-    pub const COUNT: usize = 44;
+    pub const COUNT: usize = 46;
 }
 
 /// Bits of [`Header::flags`].
@@ -146,7 +150,7 @@ pub mod flags {
     pub const APART: u16 = 1 << 7;
     /// Of a record of [`super::kind::RESOLVED`]: the record of the system call it happens in follows and names it.
     pub const OF_CALL: u16 = 1 << 8;
-    /// Never in a record: the daemon sets it on a call of which it has what the kernel resolved.
+    /// Never in a record: the daemon sets it on a call whose every path is what the kernel resolved.
     pub const RESOLVED: u16 = 1 << 9;
     /// Never in a record: what was asked for and what the kernel resolved are two paths.
     pub const MISMATCH: u16 = 1 << 10;

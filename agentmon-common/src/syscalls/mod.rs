@@ -8,17 +8,19 @@ mod rows;
 mod senders;
 mod shape;
 pub mod socketcall;
+pub mod untold;
+pub mod variants;
 
 pub use known::{is_exec, is_unknown};
 pub use rows::op;
 pub use senders::{is_sender, sender_name};
-pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, besides, only, place};
+pub use shape::{ARGS_MAX, NO, PAIR, Place, Shape, besides, only, place, times};
 
 use crate::record::kind;
 use rows::{ROWS, Row};
 
-/// Entries of tables by operation; a power of two above the largest number.
-pub const OPS: usize = 128;
+/// Entries of tables by operation: every value of a byte, so that an index needs no check.
+pub const OPS: usize = 256;
 /// Entries per ABI; larger numbers are not watched.
 pub const PER_ABI: usize = 1024;
 /// Bit that marks an x32 number (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
@@ -52,7 +54,7 @@ pub const KIND_BITS: [u64; OPS] = {
         let kind = match number as u8 {
             op::OPEN..=op::CREAT | op::OPEN_BY_HANDLE_AT => kind::OPEN,
             op::CONNECT => kind::CONNECT,
-            op::SETUID..=op::CAPSET => kind::IDENTITY,
+            op::SETUID..=op::CAPSET | op::PRCTL_CAPABILITIES => kind::IDENTITY,
             op::BIND => kind::BIND,
             op::LISTEN => kind::LISTEN,
             op::ACCEPT | op::ACCEPT4 => kind::ACCEPT,

@@ -3,7 +3,7 @@
 //! Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` and `syscall_32.tbl` of Linux 6.18. Not for: what the columns mean
 //! (`super::shape`).
 
-use super::shape::{PAIR, Shape, args0, args1, args2, args3, at, besides, fd, on, only, path, plain, two};
+use super::shape::{NOTHING, PAIR, RESULT, Shape, args0, args1, args2, args3, at, besides, fd, on, only, path, plain, two};
 use crate::record::kind;
 
 /// One row of the table.
@@ -141,8 +141,8 @@ calls! {
     FREMOVEXATTR = 52, "fremovexattr", [199], [237], on(kind::XATTR, fd(0), args0()).and_text(1), [];
     /// removexattrat(dirfd, path, at_flags, name).
     REMOVEXATTRAT = 53, "removexattrat", [466], [466], on(kind::XATTR, at(0), args1(2)).and_text(3), ["flags"];
-    /// ioctl(fd, request, argument): only those that set a file's flags.
-    IOCTL = 54, "ioctl", [16, 514], [54], on(kind::FILE_FLAGS, fd(0), args2(1, 2)).if_it(only::SETS_FLAGS).and(besides::BEHIND_SECOND), ["request", "file_flags"];
+    /// ioctl(fd, request, argument): as itself those that set a file's flags; what else is told of it are variants.
+    IOCTL = 54, "ioctl", [16, 514], [54], on(kind::FILE_FLAGS, fd(0), args2(1, 2)).and(besides::BEHIND_SECOND), ["request", "file_flags"];
     /// file_setattr(dirfd, path, attributes, size, at_flags).
     FILE_SETATTR = 55, "file_setattr", [469], [469], on(kind::FILE_FLAGS, at(0), args2(2, 4)).and(besides::BEHIND_FIRST), ["file_flags", "flags"];
     /// mount(source, target, type, flags, data).
@@ -154,9 +154,9 @@ calls! {
     /// mount_setattr(dirfd, path, flags, attributes, size).
     MOUNT_SETATTR = 59, "mount_setattr", [442], [442], on(kind::MOUNT, at(0), args1(2)), ["flags"];
     /// pivot_root(new, old).
-    PIVOT_ROOT = 60, "pivot_root", [155], [217], two(kind::MOUNT, path(0), path(1), args0()), [];
+    PIVOT_ROOT = 60, "pivot_root", [155], [217], two(kind::MOUNT, path(0), path(1), args0()).and(besides::NEW_ROOT), [];
     /// chroot(path).
-    CHROOT = 61, "chroot", [161], [61], on(kind::MOUNT, path(0), args0()), [];
+    CHROOT = 61, "chroot", [161], [61], on(kind::MOUNT, path(0), args0()).and(besides::NEW_ROOT), [];
     /// open_by_handle_at(mount fd, handle, flags).
     OPEN_BY_HANDLE_AT = 62, "open_by_handle_at", [304], [342], Shape::OWN, [];
     /// mmap(address, length, protection, flags, fd, offset): only shared mappings of files that are writable or can become so.
@@ -260,10 +260,9 @@ calls! {
     SENDMMSG = 118, "sendmmsg", [307, 538], [345], Shape::OWN, [];
     /// setsockopt(fd, level, option, value, length): only those that change a firewall.
     SETSOCKOPT = 119, "setsockopt", [54, 541], [366], Shape::OWN, [];
-    /// prctl(option, …): only what moves the arguments that the kernel shows.
+    /// prctl(option, …): as itself what moves the arguments that the kernel shows; what else is told of it are variants.
     PRCTL = 121, "prctl", [157], [172], Shape::OWN, [];
-    /// sched_setscheduler(pid, policy, parameters): this and the next four only of another process. sched_setparam changes nothing
-    /// without a policy of real time.
+    /// sched_setscheduler(pid, policy, parameters): this and the next four only of another process.
     SCHED_SETSCHEDULER = 122, "sched_setscheduler", [144], [156], plain(kind::PROCESS_ACCESS, args2(0, 1)).if_it(only::OF_OTHER),
         ["target_pid", "policy"];
     /// sched_setattr(pid, attributes, flags).
@@ -278,4 +277,107 @@ calls! {
         ["which", "who", "priority"];
     /// send(fd, payload, length, flags): only through socketcall; on a netlink socket.
     SEND = 120, "send", [], [], Shape::OWN, [];
+
+    /// fsconfig(fd, command, key, value, auxiliary): the value where it is a string or a path.
+    FSCONFIG = 128, "fsconfig", [431], [431], two(kind::MOUNT, NOTHING, path(3), args2(0, 1)).and_text(2), ["fd", "command"];
+    /// fspick(dirfd, path, flags).
+    FSPICK = 129, "fspick", [433], [433], on(kind::MOUNT, at(0), args1(2)), ["flags"];
+    /// open_tree_attr(dirfd, path, flags, attributes, size).
+    OPEN_TREE_ATTR = 130, "open_tree_attr", [467], [467], on(kind::MOUNT, at(0), args1(2)), ["flags"];
+    /// memfd_create(name, flags).
+    MEMFD_CREATE = 131, "memfd_create", [319], [356], on(kind::MKNOD, RESULT, args1(1)).and_text(0), ["flags"];
+    /// memfd_secret(flags).
+    MEMFD_SECRET = 132, "memfd_secret", [447], [447], on(kind::MKNOD, RESULT, args1(0)), ["flags"];
+    /// personality(persona): not the question what it is.
+    PERSONALITY = 133, "personality", [135], [136], plain(kind::PROCESS_SETTING, args1(0)).if_it(only::SETS_PERSONA), ["persona"];
+    /// userfaultfd(flags).
+    USERFAULTFD = 134, "userfaultfd", [323], [374], plain(kind::PROCESS_SETTING, args1(0)), ["flags"];
+    /// seccomp(command, flags, arguments): not what asks.
+    SECCOMP = 135, "seccomp", [317], [354], plain(kind::PROCESS_SETTING, args2(0, 1)).if_it(only::FIRST_TWO ), ["command", "flags"];
+    /// landlock_restrict_self(ruleset fd, flags).
+    LANDLOCK_RESTRICT_SELF = 136, "landlock_restrict_self", [446], [446], plain(kind::PROCESS_SETTING, args2(0, 1)), ["fd", "flags"];
+    /// lsm_set_self_attr(attribute, context, size, flags).
+    LSM_SET_SELF_ATTR = 137, "lsm_set_self_attr", [460], [460], plain(kind::PROCESS_SETTING, args2(0, 3)), ["attribute", "flags"];
+    /// adjtimex(timex): only when it changes something.
+    ADJTIMEX = 138, "adjtimex", [159], [124], plain(kind::SYSTEM, args1(0)).if_it(only::NOT_ZERO_BEHIND ).and(besides::BEHIND_FIRST), ["modes"];
+    /// clock_adjtime(clock, timex): likewise.
+    CLOCK_ADJTIME = 139, "clock_adjtime", [305], [343, 405], plain(kind::SYSTEM, args2(0, 1)).if_it(only::NOT_ZERO_BEHIND + 1).and(besides::BEHIND_SECOND),
+        ["clock", "modes"];
+    /// syslog(command, buffer, length or level): only what clears or turns the console.
+    SYSLOG = 140, "syslog", [103], [103], plain(kind::SYSTEM, args2(0, 2)).if_it(only::CLEARS_LOG), ["command", "level"];
+    /// quotactl_fd(fd, command, id, address).
+    QUOTACTL_FD = 141, "quotactl_fd", [443], [443], on(kind::SYSTEM, fd(0), args2(1, 2)), ["command", "id"];
+    /// vhangup().
+    VHANGUP = 142, "vhangup", [153], [111], plain(kind::SYSTEM, args0()), [];
+    /// request_key(type, description, …): may start a program of the host's.
+    REQUEST_KEY = 143, "request_key", [249], [287], plain(kind::SYSTEM, args0()).and_text(1), [];
+    /// mq_unlink(name).
+    MQ_UNLINK = 144, "mq_unlink", [241], [278], plain(kind::SYSTEM, args0()).and_text(0), [];
+    /// shmctl(id, command, …): this and its twins only when they remove, or set owner and permissions.
+    SHMCTL = 145, "shmctl", [31], [396], plain(kind::SYSTEM, args2(0, 1)).if_it(only::FIRST_TWO + 1), ["ipc_id", "command"];
+    /// semctl(id, number, command, …).
+    SEMCTL = 146, "semctl", [66], [394], plain(kind::SYSTEM, args2(0, 2)).if_it(only::FIRST_TWO + 2), ["ipc_id", "command"];
+    /// msgctl(id, command, …).
+    MSGCTL = 147, "msgctl", [71], [402], plain(kind::SYSTEM, args2(0, 1)).if_it(only::FIRST_TWO + 1), ["ipc_id", "command"];
+    /// ipc(call, first, second, third, …): i386's one call for all of System V; never as itself.
+    IPC = 148, "ipc", [], [117], Shape::OWN, [];
+    /// semctl behind it.
+    IPC_SEMCTL = 149, "ipc", [], [], plain(kind::SYSTEM, args3(0, 1, 3)).if_it(only::FIRST_TWO + 3), ["call", "ipc_id", "command"];
+    /// msgctl and shmctl behind it.
+    IPC_CTL = 150, "ipc", [], [], plain(kind::SYSTEM, args3(0, 1, 2)).if_it(only::FIRST_TWO + 2), ["call", "ipc_id", "command"];
+    /// process_madvise(pidfd, vectors, count, advice, flags): of another process.
+    PROCESS_MADVISE = 151, "process_madvise", [440], [440], plain(kind::PROCESS_ACCESS, args2(0, 3)).if_it(only::PIDFD_OF_OTHER).and(besides::PIDFD),
+        ["pidfd", "advice", "target_pid"];
+    /// move_pages(pid, …): of another process.
+    MOVE_PAGES = 152, "move_pages", [279, 533], [317], plain(kind::PROCESS_ACCESS, args1(0)).if_it(only::OF_OTHER), ["target_pid"];
+    /// migrate_pages(pid, …): likewise.
+    MIGRATE_PAGES = 153, "migrate_pages", [256], [294], plain(kind::PROCESS_ACCESS, args1(0)).if_it(only::OF_OTHER), ["target_pid"];
+    /// kcmp(pid, pid, type, …): when one of them is another process.
+    KCMP = 154, "kcmp", [312], [349], plain(kind::PROCESS_ACCESS, args3(0, 1, 2)).if_it(only::OF_OTHERS), ["target_pid", "second_pid", "type"];
+    /// sched_setparam(pid, parameters): of another process.
+    SCHED_SETPARAM = 155, "sched_setparam", [142], [154], plain(kind::PROCESS_ACCESS, args1(0)).if_it(only::OF_OTHER), ["target_pid"];
+    /// clone(flags, …): only when it makes namespaces. The process is told by `fork`.
+    CLONE = 156, "clone", [56], [120], plain(kind::NAMESPACE, args1(0)).if_it(only::MAKES_NAMESPACES), ["flags"];
+    /// clone3(arguments, size): likewise.
+    CLONE3 = 157, "clone3", [435], [435], plain(kind::NAMESPACE, args1(0)).if_it(only::MAKES_NAMESPACES_BEHIND).and(besides::BEHIND_FIRST), ["flags"];
+    /// utimensat(dirfd, path, times, flags). The times of all four are those of the last modification.
+    UTIMENSAT = 158, "utimensat", [280], [320, 412], on(kind::FILE_TIMES, at(0), args2(2, 3)).and(besides::MODIFIED), ["modified", "flags"];
+    /// utime(path, times).
+    UTIME = 159, "utime", [132], [30], on(kind::FILE_TIMES, path(0), args1(1)).and(besides::MODIFIED), ["modified"];
+    /// utimes(path, times).
+    UTIMES = 160, "utimes", [235], [271], on(kind::FILE_TIMES, path(0), args1(1)).and(besides::MODIFIED), ["modified"];
+    /// futimesat(dirfd, path, times).
+    FUTIMESAT = 161, "futimesat", [261], [299], on(kind::FILE_TIMES, at(0), args1(2)).and(besides::MODIFIED), ["modified"];
+
+    // Variants: `super::variants` says which arguments make them. Their first plain arguments are those that it looks at.
+    /// ioctl: bytes typed into a terminal.
+    IOCTL_TYPES = 162, "ioctl", [], [], on(kind::PROCESS_ACCESS, fd(0), args2(1, 2)).and(besides::BYTE_BEHIND_SECOND), ["request", "byte"];
+    /// ioctl: keyboard, console and line discipline.
+    IOCTL_CONSOLE = 163, "ioctl", [], [], on(kind::SYSTEM, fd(0), args1(1)), ["request"];
+    /// ioctl: commands to a disk, and ranges of files zeroed by the oldest means.
+    IOCTL_DISK = 164, "ioctl", [], [], on(kind::TRUNCATE, fd(0), args1(1)), ["request"];
+    /// ioctl: a range of a block device discarded.
+    IOCTL_DISCARD = 165, "ioctl", [], [], on(kind::TRUNCATE, fd(0), args2(1, 2)).and(besides::RANGE_BEHIND_SECOND), ["request", "offset", "length"];
+    /// ioctl: FICLONE.
+    IOCTL_CLONE = 166, "ioctl", [], [], on(kind::TRUNCATE, fd(0), args2(1, 2)), ["request", "source_fd"];
+    /// ioctl: FICLONERANGE.
+    IOCTL_CLONE_RANGE = 167, "ioctl", [], [], on(kind::TRUNCATE, fd(0), args2(1, 2)).and(besides::BEHIND_SECOND), ["request", "source_fd"];
+    /// ioctl: a file system as a whole.
+    IOCTL_FILE_SYSTEM = 168, "ioctl", [], [], on(kind::MOUNT, fd(0), args1(1)), ["request"];
+    /// ioctl: the file behind a loop device.
+    IOCTL_LOOP = 169, "ioctl", [], [], on(kind::MOUNT, fd(0), args2(1, 2)), ["request", "source_fd"];
+    /// ioctl: LOOP_CONFIGURE.
+    IOCTL_LOOP_CONFIGURE = 170, "ioctl", [], [], on(kind::MOUNT, fd(0), args2(1, 2)).and(besides::BEHIND_SECOND), ["request", "source_fd"];
+    /// ioctl: encryption and verity of files.
+    IOCTL_PROTECTS = 171, "ioctl", [], [], on(kind::FILE_FLAGS, fd(0), args1(1)), ["request"];
+    /// ioctl: network interfaces, by name.
+    IOCTL_INTERFACE = 172, "ioctl", [], [], plain(kind::NETLINK, args2(1, 0)).and_text(2).and(besides::INTERFACE_TEXT), ["request", "fd"];
+    /// ioctl: routes and neighbours.
+    IOCTL_ROUTE = 173, "ioctl", [], [], plain(kind::NETLINK, args2(1, 0)), ["request", "fd"];
+    /// prctl: capabilities that are kept, dropped or made ambient.
+    PRCTL_CAPABILITIES = 174, "prctl", [], [], Shape::OWN, [];
+    /// prctl: how the kernel treats the process.
+    PRCTL_SETTING = 175, "prctl", [], [], plain(kind::PROCESS_SETTING, args2(0, 1)), ["option", "value"];
+    /// prctl: another file as the one that is said to run.
+    PRCTL_EXE_FILE = 176, "prctl", [], [], on(kind::PROCESS_SETTING, fd(2), args2(0, 1)), ["option", "value"];
 }

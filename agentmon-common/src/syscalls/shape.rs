@@ -29,6 +29,8 @@ pub mod place {
     pub const AT: u8 = 2;
     /// An open file.
     pub const FD: u8 = 3;
+    /// The open file that the call returned.
+    pub const RESULT: u8 = 4;
 }
 
 /// Values of [`Shape::only`]: which calls of an operation are recorded. In the table and not in the probe's code, because
@@ -36,8 +38,6 @@ pub mod place {
 pub mod only {
     /// All of them.
     pub const ALL: u8 = 0;
-    /// ioctl: those that set a file's flags.
-    pub const SETS_FLAGS: u8 = 1;
     /// mmap: shared mappings of files that are writable or can become so.
     pub const WRITABLE_MAP: u8 = 2;
     /// The same of i386's first mmap, whose arguments stand in memory.
@@ -54,6 +54,23 @@ pub mod only {
     pub const PRIORITY_OF_OTHER: u8 = 8;
     /// ioprio_set: likewise.
     pub const IOPRIO_OF_OTHER: u8 = 9;
+    /// kcmp: when one of the two is the id of another process.
+    pub const OF_OTHERS: u8 = 10;
+    /// process_madvise: when the pidfd is not that of the process itself.
+    pub const PIDFD_OF_OTHER: u8 = 11;
+    /// personality: all but the question.
+    pub const SETS_PERSONA: u8 = 12;
+    /// syslog: what clears, or turns the console.
+    pub const CLEARS_LOG: u8 = 13;
+    /// clone: with namespaces of its own, told of the creator.
+    pub const MAKES_NAMESPACES: u8 = 14;
+    /// clone3: likewise.
+    pub const MAKES_NAMESPACES_BEHIND: u8 = 15;
+    /// This and the next, by argument: it points to a number that is not 0, or that cannot be read.
+    pub const NOT_ZERO_BEHIND: u8 = 16;
+    /// This and the next three, by argument: it is one of the first two commands (`IPC_RMID` and `IPC_SET`, with `IPC_64` or without;
+    /// `SECCOMP_SET_MODE_STRICT` and `_FILTER`).
+    pub const FIRST_TWO: u8 = 20;
 }
 
 /// Values of [`Shape::besides`]: what a record has that no argument says, or says otherwise. In the table as [`only`] is.
@@ -70,6 +87,26 @@ pub mod besides {
     pub const IN_MEMORY: u8 = 4;
     /// The text has a length, which is the second argument, and needs no NUL.
     pub const COUNTED_TEXT: u8 = 5;
+    /// Instead of the second plain argument the byte it points to.
+    pub const BYTE_BEHIND_SECOND: u8 = 6;
+    /// Instead of the second plain argument the two numbers of 64 bits that it points to, as the second and the third.
+    pub const RANGE_BEHIND_SECOND: u8 = 7;
+    /// The text is the name of a network interface: 16 bytes at most, and more may follow.
+    pub const INTERFACE_TEXT: u8 = 8;
+    /// Instead of the first plain argument the time of modification that it points to, or one of [`super::times`].
+    pub const MODIFIED: u8 = 9;
+    /// The call changes the root directory, and perhaps the working directory with it.
+    pub const NEW_ROOT: u8 = 10;
+}
+
+/// Times of modification that are none, as two's complement.
+pub mod times {
+    /// The present.
+    pub const NOW: i64 = i64::MIN;
+    /// As it is (`UTIME_OMIT`).
+    pub const AS_IT_IS: i64 = i64::MIN + 1;
+    /// What was given could not be read.
+    pub const UNREADABLE: i64 = i64::MIN + 2;
 }
 
 /// How the record of a call is made.
@@ -104,7 +141,10 @@ impl Shape {
     }
 }
 
-const NOTHING: Place = Place { what: place::NONE, at: NO };
+pub(super) const NOTHING: Place = Place { what: place::NONE, at: NO };
+
+/// The file that the call returned.
+pub(super) const RESULT: Place = Place { what: place::RESULT, at: NO };
 
 pub(super) const fn path(at: u8) -> Place {
     Place { what: place::PATH, at }

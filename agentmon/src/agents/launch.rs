@@ -23,6 +23,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// Most cgroups that the command can have inside its own.
+const DESCENDANTS_MAX: &str = "1024";
+/// Most levels of them: half of those that the probes look up (`agentmon-ebpf::scope::LEVELS_MAX`).
+const DEPTH_MAX: &str = "32";
+
 /// Why an agent could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
@@ -114,10 +119,21 @@ pub fn prepare(mount: &Mount, name: &str, command: &OsStr, args: &[OsString], id
     if !cgroup.hold() {
         tracing::warn!("{}: somebody keeps it locked", cgroup.shown());
     }
+    bound(&cgroup);
     let (name, command, args) = (name.to_owned(), command.to_owned(), args.to_vec());
     // Root needs no controlling terminal to type into it.
     let own_session = identity.as_ref().is_some_and(|identity| identity.uid != 0) && terminal::can_be_typed_into();
     Ok(Prepared { cgroups: cgroup.into(), name, session, program, command, args, identity, own_session, started: false })
+}
+
+/// Bounds what the command can nest in its cgroup: room for a container engine, and far less than the probes and the walks here
+/// can bear. Without, the command is started all the same.
+fn bound(cgroup: &Cgroup) {
+    for (file, most) in [("cgroup.max.descendants", DESCENDANTS_MAX), ("cgroup.max.depth", DEPTH_MAX)] {
+        if let Err(error) = cgroup.write(file, most.as_bytes()) {
+            tracing::warn!("the agent can nest cgroups without bound: {error}");
+        }
+    }
 }
 
 impl Prepared {

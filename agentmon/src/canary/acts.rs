@@ -3,10 +3,11 @@
 //! Not for: judging what was reported (`super`).
 
 use super::{Sign, raw, uring};
+use crate::cgroup::Mount;
 use crate::event::Kind;
 use bstr::ByteSlice;
 use std::ffi::CStr;
-use std::net::UdpSocket;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,6 +22,10 @@ enum How {
     Question,
     /// The same question, as it comes to that socket.
     QuestionReceived,
+    /// A connection of the helper's to itself, and its end.
+    Connection,
+    /// A cgroup inside the helper's own, made and removed.
+    Cgroup,
     /// A request to an io_uring, where the host has not switched it off.
     Uring,
     /// It comes with the helper and its child: the kernel's own hooks report it.
@@ -145,11 +150,20 @@ static ACTS: &[Act] = &[
     call(Kind::Identity, "setresuid", libc::SYS_setresuid, [N(-1), N(-1), N(-1), ZERO]),
     call(Kind::Identity, "capset", libc::SYS_capset, [ZERO, ZERO, ZERO, ZERO]),
     // Asks for CAP_SYS_TIME, as nothing else here does, and sets neither time nor zone.
-    Act { kind: Kind::Capability, operation: "settimeofday", how: How::Capability(libc::SYS_settimeofday, [ZERO; 4]) },
+    Act { kind: Kind::Capability, operation: "capability_use", how: How::Capability(libc::SYS_settimeofday, [ZERO; 4]) },
     call(Kind::Map, "mmap", libc::SYS_mmap, [ZERO, ZERO, N(3), N(1)]),
     // PR_SET_NAME; PR_SET_MM of an address that nothing can be at.
     call(Kind::ThreadName, "prctl", libc::SYS_prctl, [N(15), S(c"agentmon-canary"), ZERO, ZERO]),
     call(Kind::Argv, "prctl", libc::SYS_prctl, [N(35), N(8), ZERO, ZERO]),
+    // PR_SET_DUMPABLE, to what there is not; all times as they are.
+    call(Kind::ProcessSetting, "prctl", libc::SYS_prctl, [N(4), N(77), ZERO, ZERO]),
+    call(Kind::FileTimes, "utimensat", libc::SYS_utimensat, [CWD, S(NONE), ZERO, ZERO]),
+    // TIOCSTI, SIOCSIFFLAGS, BLKDISCARD of no descriptor.
+    call(Kind::ProcessAccess, "ioctl", libc::SYS_ioctl, [N(-1), N(0x5412), ZERO, ZERO]),
+    call(Kind::Netlink, "ioctl", libc::SYS_ioctl, [N(-1), N(0x8914), ZERO, ZERO]),
+    call(Kind::Truncate, "ioctl", libc::SYS_ioctl, [N(-1), N(0x1277), ZERO, ZERO]),
+    Act { kind: Kind::Flow, operation: "flow", how: How::Connection },
+    Act { kind: Kind::CgroupState, operation: "cgroup_mkdir", how: How::Cgroup },
     call(Kind::UnknownSyscall, "unknown_syscall", 1000, [ZERO, ZERO, ZERO, ZERO]),
     hook("security_path_unlink"),
     hook("security_path_rmdir"),
@@ -200,6 +214,8 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
             }
             How::Question => asked,
             How::QuestionReceived => received,
+            How::Connection => connect_to_itself(),
+            How::Cgroup => make_cgroup(),
             How::Uring => uring::unlink_nothing(),
             How::Compat => compat,
             How::Child | How::Hook => true,
@@ -215,6 +231,19 @@ pub fn perform(directory: &Path) -> std::io::Result<()> {
 fn tells_of_capabilities() -> bool {
     const TYPE: &[u8] = b"\0btf_trace_cap_capable\0";
     std::fs::read("/sys/kernel/btf/vmlinux").is_ok_and(|btf| btf.contains_str(TYPE))
+}
+
+/// Makes a TCP connection to a socket of its own, and ends it.
+fn connect_to_itself() -> bool {
+    let connected = TcpListener::bind("127.0.0.1:0").and_then(|listener| TcpStream::connect(listener.local_addr()?));
+    connected.is_ok()
+}
+
+/// Makes a cgroup inside its own and removes it; `false` where this host does not let it.
+fn make_cgroup() -> bool {
+    let Ok(own) = Mount::find().and_then(|mount| mount.of_this_process()) else { return false };
+    let inside = own.path().join("inside");
+    std::fs::create_dir(&inside).is_ok() && std::fs::remove_dir(&inside).is_ok()
 }
 
 /// The question for an address of `agentmon-canary.invalid`.

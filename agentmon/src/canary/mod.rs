@@ -14,6 +14,9 @@ pub use run::{CanaryError, run};
 use crate::event::{Event, Kind, flags};
 use std::collections::HashSet;
 
+/// Name of the canary, and of its cgroup.
+pub const NAME: &str = "agentmon-canary";
+
 /// What identifies an operation in a report: its kind, its system call, and whether that came through the 32-bit entry.
 pub type Sign = (Kind, &'static str, bool);
 

@@ -2,7 +2,7 @@
 //!
 //! Not for: what the helper does (`super::acts`).
 
-use super::{Findings, Sight, Sightings, acts};
+use super::{Findings, NAME, Sight, Sightings, acts};
 use crate::agents::launch::{self, LaunchError, Launched};
 use crate::agents::session::new_session;
 use crate::cgroup::{CgroupError, Mount};
@@ -15,8 +15,6 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Name of the canary's cgroup.
-const NAME: &str = "agentmon-canary";
 /// How long the helper may take.
 const HELPER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a hook may take to report once the helper has ended.

@@ -124,7 +124,7 @@ impl Node<'_> {
     async fn fly(&self) {
         match canary::run(self.monitor, &self.mount).await {
             Ok(findings) => self.monitor.tell_canary(findings),
-            Err(error) => tracing::error!("{error}"),
+            Err(error) => self.monitor.tell_grounded(error.to_string()),
         }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! Not for: calls whose record says more than their arguments (open, exec, connect).
 
+use super::constants::{Constant, constant};
 use super::serial::is_default;
 use super::{FileId, Kind, Path, Text};
-use agentmon_common::syscalls::{ARG_NAMES, ARGS_MAX};
+use agentmon_common::syscalls::{ARG_NAMES, ARGS_MAX, times};
 use serde::{Deserialize, Serialize};
 
 /// What a call acted on.
@@ -65,6 +66,10 @@ pub enum Argument {
     Octal(u32),
     /// Bits, requests and commands.
     Hex(u64),
+    /// Seconds since the epoch.
+    Time(i64),
+    /// What stands in a time's place.
+    Word(&'static str),
 }
 
 impl std::fmt::Display for Argument {
@@ -74,6 +79,8 @@ impl std::fmt::Display for Argument {
             Self::Id(id) => write!(f, "{id}"),
             Self::Octal(mode) => write!(f, "0{mode:o}"),
             Self::Hex(bits) => write!(f, "{bits:#x}"),
+            Self::Time(seconds) => write!(f, "{seconds}"),
+            Self::Word(word) => f.write_str(word),
         }
     }
 }
@@ -87,7 +94,10 @@ impl Call {
                 // fallocate calls its flags a mode; so are they.
                 "mode" if self.kind == Kind::Truncate => Argument::Hex(value & 0xffff_ffff),
                 "mode" => Argument::Octal(value as u32),
-                "flags" | "file_flags" | "request" | "protection" | "device" | "event_flags" => Argument::Hex(value & 0xffff_ffff),
+                "flags" | "file_flags" | "request" | "protection" | "device" | "event_flags" | "option" | "persona" | "modes" => {
+                    Argument::Hex(value & 0xffff_ffff)
+                }
+                "modified" => time(value as i64),
                 _ => Argument::Id(value as i32),
             };
             (name, argument)
@@ -99,9 +109,29 @@ impl Call {
         ARG_NAMES[usize::from(self.op)].iter().copied().zip(self.args)
     }
 
+    /// Those of them that have a name among the kernel's constants.
+    pub fn named_args(&self) -> impl Iterator<Item = (&'static str, Constant)> {
+        self.args().filter_map(|(name, value)| Some((name, constant(self.op, name, value)?)))
+    }
+
+    /// What was requested, among the things that this call can do: the argument's name, and its value.
+    #[must_use]
+    pub fn request(&self) -> Option<(&'static str, u64)> {
+        self.args().find(|(name, _)| matches!(*name, "request" | "command" | "resource" | "option" | "persona" | "advice"))
+    }
+
     /// A plain argument by its name.
     #[must_use]
     pub fn arg(&self, name: &str) -> Option<u64> {
         self.args().find(|(named, _)| *named == name).map(|(_, value)| value)
+    }
+}
+
+fn time(seconds: i64) -> Argument {
+    match seconds {
+        times::NOW => Argument::Word("now"),
+        times::AS_IT_IS => Argument::Word("unchanged"),
+        times::UNREADABLE => Argument::Word("unreadable"),
+        seconds => Argument::Time(seconds),
     }
 }

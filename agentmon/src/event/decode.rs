@@ -138,6 +138,10 @@ fn operation(header: &Header, kind: Kind, detail: &Detail) -> &'static str {
     if let Detail::CgroupState(state) = detail {
         return state.action.operation();
     }
+    if let Detail::Capability(_) = detail {
+        // The call in which it is asked has an event of its own, where it is told.
+        return "capability_use";
+    }
     if let Detail::Dns(dns) = detail {
         return if dns.outbound { "dns_egress" } else { "dns_ingress" };
     }
@@ -164,9 +168,9 @@ fn op_of(header: &Header) -> u8 {
 }
 
 /// A connect whose socket ended up elsewhere than its address said is marked like any other changed argument.
-const fn changed_peer(detail: &Detail, flags: u16) -> u16 {
+fn changed_peer(detail: &Detail, flags: u16) -> u16 {
     match detail {
-        Detail::Socket(socket) if socket.differs => flags | flags::CHANGED,
+        Detail::Socket(socket) if socket.asked.is_some() => flags | flags::CHANGED,
         _ => 0,
     }
 }
@@ -180,6 +184,7 @@ impl Record<'_> {
             Kind::Exit => Detail::Exit(Exit { status: self.fixed::<ExitFixed>()?.status }),
             Kind::Open => Detail::Open(self.open()?),
             Kind::Connect | Kind::Bind | Kind::Listen | Kind::Accept | Kind::Socket | Kind::Send => Detail::Socket(self.socket(kind)?),
+            Kind::Netlink if op_of(&self.header) == op::IOCTL => Detail::Call(self.call(kind)?),
             Kind::Netlink => Detail::Netlink(self.netlink()?),
             Kind::Unlink => Detail::Unlink(self.unlink()?),
             Kind::Identity => Detail::Identity(self.identity()?),

@@ -6,6 +6,7 @@
 mod call;
 mod capability;
 mod cgroup_state;
+pub mod constants;
 pub mod decode;
 mod detail;
 pub mod dns;
@@ -36,7 +37,7 @@ pub use flow::Flow;
 pub use kinds::{Kinds, NotSwitchable};
 pub use names::{Argv, ThreadName};
 pub use netlink::{Change, NetworkChange};
-pub use resolved::Resolved;
+pub use resolved::{Corrected, Resolved};
 pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
 pub use uring::Uring;
@@ -153,11 +154,15 @@ pub enum Kind {
     Capability = agentmon_common::record::kind::CAPABILITY,
     /// What the kernel resolved, where no record of a system call says what came of it.
     Resolved = agentmon_common::record::kind::RESOLVED,
+    /// A process changed how the kernel treats it.
+    ProcessSetting = agentmon_common::record::kind::PROCESS_SETTING,
+    /// Times of a file were set.
+    FileTimes = agentmon_common::record::kind::FILE_TIMES,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -201,6 +206,8 @@ impl Kind {
         Self::Dns,
         Self::Capability,
         Self::Resolved,
+        Self::ProcessSetting,
+        Self::FileTimes,
     ];
 
     /// The kind with this number.
@@ -256,6 +263,8 @@ impl Kind {
             Self::Dns => "dns",
             Self::Capability => "capability",
             Self::Resolved => "resolved",
+            Self::ProcessSetting => "process_setting",
+            Self::FileTimes => "file_times",
         }
     }
 }

@@ -65,29 +65,40 @@ impl Resolved {
         matches!(self.hook, hook::RMDIR | hook::MKDIR)
     }
 
-    /// Puts the kernel's objects in place of what the call was given. Says whether the two differ.
-    pub fn correct_unlink(&self, unlink: &mut Unlink) -> bool {
+    /// Puts the kernel's objects in place of what the call was given.
+    pub fn correct_unlink(&self, unlink: &mut Unlink) -> Corrected {
         unlink.file = self.file;
         correct(&mut unlink.path, &self.path)
     }
 
     /// The same of a call that is told by its arguments.
-    pub fn correct_call(&self, call: &mut Call) -> bool {
+    pub fn correct_call(&self, call: &mut Call) -> Corrected {
         call.file = self.file;
-        let mut differs = correct(&mut call.target.path, &self.path);
+        let mut corrected = correct(&mut call.target.path, &self.path);
         if let (Some(Target { path, .. }), Some(second)) = (&mut call.second, &self.second) {
-            differs |= correct(path, second);
+            let of_second = correct(path, second);
+            corrected.shown &= of_second.shown;
+            corrected.differs |= of_second.differs;
         }
-        differs
+        corrected
     }
 }
 
+/// What became of a call's paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    /// Whether every one is the kernel's now. One that was too deep for the walk leaves the program's own.
+    pub shown: bool,
+    /// Whether the program named another path than the kernel resolved.
+    pub differs: bool,
+}
+
 /// A path whose front is missing says nothing against another.
-fn correct(asked: &mut Path, resolved: &Path) -> bool {
+fn correct(asked: &mut Path, resolved: &Path) -> Corrected {
     if resolved.trust != PathTrust::Resolved {
-        return false;
+        return Corrected { shown: false, differs: false };
     }
     let differs = asked.trust != PathTrust::Partial && asked.bytes != resolved.bytes;
     *asked = resolved.clone();
-    differs
+    Corrected { shown: true, differs }
 }

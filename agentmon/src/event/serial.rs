@@ -268,6 +268,21 @@ pub(super) mod operation {
     }
 }
 
+/// Of the name of an operation that may be missing.
+pub(super) mod some_operation {
+    use super::{Deserialize, Deserializer, Error, Serialize, Serializer, operations};
+
+    pub fn serialize<S: Serializer>(name: &Option<&'static str>, serializer: S) -> Result<S::Ok, S::Error> {
+        name.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'static str>, D::Error> {
+        let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let known = operations().get(name.as_str()).copied();
+        known.map(Some).ok_or_else(|| D::Error::custom(format_args!("unknown operation `{}`", name.escape_debug())))
+    }
+}
+
 /// Every name that [`super::decode`] gives an operation.
 fn operations() -> &'static HashSet<&'static str> {
     static NAMES: OnceLock<HashSet<&'static str>> = OnceLock::new();

@@ -25,9 +25,9 @@ pub struct Socket {
     /// Whether the address the kind is about is the kernel's own copy rather than the program's memory.
     #[serde(default, skip_serializing_if = "is_default")]
     pub from_kernel: bool,
-    /// Whether the program's memory named another peer than the kernel's copy does.
+    /// The peer that the program's memory named, where the kernel's socket has another one.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub differs: bool,
+    pub asked: Option<Address>,
     /// `AF_*` of the socket.
     pub family: u16,
     /// `SOCK_*` of the socket.
@@ -57,7 +57,7 @@ impl Socket {
             local: Address::Unknown,
             at_exit: None,
             from_kernel: false,
-            differs: false,
+            asked: None,
             family: 0,
             sock_type: 0,
             protocol: 0,

@@ -21,15 +21,17 @@ pub(super) fn class(call: &Call) -> Class {
         Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => (1001, 1, None),
         Kind::Truncate | Kind::Map => (1001, 3, None),
         Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags => (1001, 7, None),
+        Kind::FileTimes => (1001, 6, None),
+        Kind::Mount if call.op == op::IOCTL_FILE_SYSTEM => (1001, 99, Some("Set File System State")),
         Kind::Mount => match call.op {
             op::UMOUNT | op::UMOUNT_OLD => (1001, 13, None),
             op::CHROOT | op::PIVOT_ROOT => (1001, 99, Some("Change Root")),
             _ => (1001, 12, None),
         },
         Kind::ProcessAccess => match call.op {
-            op::PROCESS_VM_WRITEV => (1007, 4, None),
+            op::PROCESS_VM_WRITEV | op::IOCTL_TYPES => (1007, 4, None),
             op::PRLIMIT64 => (1007, 99, Some("Set Limit")),
-            op::SCHED_SETSCHEDULER | op::SCHED_SETATTR | op::SCHED_SETAFFINITY | op::SETPRIORITY | op::IOPRIO_SET => {
+            op::SCHED_SETSCHEDULER | op::SCHED_SETPARAM | op::SCHED_SETATTR | op::SCHED_SETAFFINITY | op::SETPRIORITY | op::IOPRIO_SET => {
                 (1007, 99, Some("Set Priority"))
             }
             _ => (1007, 3, None),
@@ -107,6 +109,9 @@ pub(super) fn file_result<'e>(line: &mut Line<'_, 'e>, to: &'e Target) {
 
 pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {
     asked(line, call);
+    if call.kind == Kind::ProcessAccess && !call.target.path.bytes.is_empty() {
+        line.untrusted("terminal", "terminal", &call.target.path.bytes, call.target.path.bytes.len());
+    }
     if let Some(text) = call.text.as_ref().filter(|text| !text.is_empty()) {
         line.text("text", "text", text);
     }
@@ -121,8 +126,21 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, call: &'e Call) {
                 line.json.key(name);
                 line.json.raw(itoa::Buffer::new().format(id));
             }
-            Argument::Octal(_) | Argument::Hex(_) => line.json.plain(name, argument),
+            Argument::Time(seconds) => {
+                line.json.key(name);
+                line.json.raw(itoa::Buffer::new().format(seconds));
+            }
+            Argument::Octal(_) | Argument::Hex(_) | Argument::Word(_) => line.json.plain(name, argument),
         }
+    }
+    line.json.close();
+    let mut named = call.named_args().peekable();
+    if named.peek().is_none() {
+        return;
+    }
+    line.json.object("constants");
+    for (name, constant) in named {
+        line.json.plain(name, constant);
     }
     line.json.close();
 }

@@ -142,6 +142,15 @@ pub enum Lifecycle<'a> {
         /// System calls and kinds that were done and not reported; empty: all report again.
         blind: &'a [&'static str],
     },
+    /// What should be watched is not: an agent that has begun, or the canary.
+    Unwatched {
+        /// The agent's name, or the canary's.
+        name: &'a str,
+        /// Its cgroup, below the v2 mount; empty for the canary.
+        cgroup: &'a str,
+        /// Why.
+        error: &'a str,
+    },
     /// Configuration and rules were read again.
     Reload {
         /// Digest of the rules now loaded.

@@ -249,7 +249,7 @@ impl Format {
             Detail::Dns(dns) => dns_class::unmapped(&mut line, dns),
             Detail::CgroupState(state) => kernel_class::cgroup_facts(&mut line, state),
             Detail::UnknownCall(call) => kernel_class::call_facts(&mut line, *call),
-            Detail::Capability(capability) => line.json.boolean("initial_namespace", capability.in_initial_namespace),
+            Detail::Capability(capability) => kernel_class::capability_facts(&mut line, *capability),
             _ => process_class::unmapped(&mut line, op),
         }
         process_class::thread(&mut line, op);

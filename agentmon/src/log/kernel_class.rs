@@ -48,6 +48,13 @@ pub(super) fn capability<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, capabi
     line.json.close();
 }
 
+pub(super) fn capability_facts(line: &mut Line<'_, '_>, capability: Capability) {
+    if let Some(call) = capability.call {
+        line.json.word("call", call);
+    }
+    line.json.boolean("initial_namespace", capability.in_initial_namespace);
+}
+
 pub(super) fn call_facts(line: &mut Line<'_, '_>, call: UnknownCall) {
     line.json.number("number", call.number);
 }

@@ -143,16 +143,23 @@ pub(super) fn unmapped<'e>(line: &mut Line<'_, 'e>, socket: &'e Socket) {
         // The address is the program's word, and it could have changed it while the kernel looked.
         line.json.boolean("from_kernel", false);
     }
-    if let Some(after) = &socket.at_exit {
-        line.json.object("at_exit");
-        line.json.word("peer", address_kind(after));
-        match after {
-            Address::Inet(address) => inet(line, *address),
-            Address::UnixPath(bytes) | Address::UnixAbstract(bytes) | Address::Other(bytes) => line.text("name", "at_exit", bytes),
-            Address::Disconnect | Address::Unknown => {}
+    for (field, other) in [("asked_peer", &socket.asked), ("at_exit", &socket.at_exit)] {
+        if let Some(other) = other {
+            another(line, field, other);
         }
-        line.json.close();
     }
+}
+
+/// An address beside the one that the event is about.
+fn another<'e>(line: &mut Line<'_, 'e>, field: &'static str, address: &'e Address) {
+    line.json.object(field);
+    line.json.word("peer", address_kind(address));
+    match address {
+        Address::Inet(address) => inet(line, *address),
+        Address::UnixPath(bytes) | Address::UnixAbstract(bytes) | Address::Other(bytes) => line.text("name", field, bytes),
+        Address::Disconnect | Address::Unknown => {}
+    }
+    line.json.close();
 }
 
 pub(super) fn changed(line: &mut Line<'_, '_>, netlink: &NetworkChange) {

@@ -5,6 +5,7 @@
 
 use super::format::Class;
 use super::line::{Line, basename};
+use crate::event::constants::prctl_option;
 use crate::event::{Cgroup, Detail, Event, Exec, FileId, Identity, ProcessKey, Signal, SignalName};
 use crate::process::{Operation, Process};
 
@@ -333,6 +334,9 @@ fn program_facts<'e>(line: &mut Line<'_, 'e>, op: &Operation<'e>, exec: &'e Exec
 }
 
 fn credentials(line: &mut Line<'_, '_>, event: &Event, after: &Identity) {
+    if let Some(option) = prctl_option(event.operation, after.args) {
+        line.json.plain("option", option);
+    }
     line.json.list("args");
     if event.operation.starts_with("cap") {
         for set in after.args {
@@ -372,6 +376,8 @@ fn arguments(operation: &str) -> usize {
     match operation {
         "setresuid" | "setresgid" => 3,
         "setreuid" | "setregid" => 2,
+        // The option, and what it says of which capability.
+        "prctl" => 3,
         _ => 1,
     }
 }

@@ -9,6 +9,7 @@ use super::process_class::identity;
 use super::security;
 use super::writer::Segment;
 use crate::agents::State;
+use crate::process::Agent;
 use crate::response::Command;
 use std::ops::Range;
 
@@ -103,6 +104,23 @@ impl Format {
         line.json.raw("}}\n");
     }
 
+    /// Appends the record of an agent that filled the process table: so many of its living processes are forgotten, and with them
+    /// which programs they run.
+    pub fn forgotten(&mut self, timestamp_ns: u64, whose: &Agent, processes: u64, out: &mut Vec<u8>) {
+        let id = Id::Sequence(self.take_sequence());
+        let mut line = Line::new(out, LIMITS);
+        let epoch_ns = self.clock.epoch_ns(timestamp_ns);
+        let head = Head { class: 6002, activity: 99, activity_name: Some("Forget"), severity: 3, ..own(epoch_ns) };
+        start(&mut line, &head, &self.envelope, id, "agent.forgotten", Profiles { agent: true, ..Profiles::default() });
+        agent(&mut line, whose);
+        line.json.object("app");
+        line.json.string("name", &whose.name, NAME_MAX);
+        line.json.close();
+        unmapped(&mut line, &head);
+        line.json.number("processes", processes);
+        line.json.raw("}}\n");
+    }
+
     /// Appends a record of the monitor's own life. `timestamp_ns`: boot time.
     pub fn lifecycle(&mut self, timestamp_ns: u64, life: &Lifecycle<'_>, out: &mut Vec<u8>) {
         let id = Id::Sequence(self.take_sequence());
@@ -112,9 +130,11 @@ impl Format {
             Lifecycle::Stop { .. } => (4, None, "monitor.stop", None),
             Lifecycle::Reload { error, .. } => (99, Some("Reload"), "monitor.reload", *error),
             Lifecycle::Hooks { .. } => (99, Some("Hooks"), "monitor.hooks", None),
+            Lifecycle::Unwatched { error, .. } => (99, Some("Unwatched"), "monitor.unwatched", Some(*error)),
         };
         let (severity, status) = match life {
             Lifecycle::Hooks { blind } if !blind.is_empty() => (4, 2),
+            Lifecycle::Unwatched { .. } => (4, 2),
             _ if error.is_some() => (3, 2),
             _ => (1, 1),
         };
@@ -137,6 +157,12 @@ impl Format {
                     line.json.quoted(operation);
                 }
                 line.json.close_list();
+            }
+            Lifecycle::Unwatched { name, cgroup, .. } => {
+                line.json.string("name", name, NAME_MAX);
+                if !cgroup.is_empty() {
+                    line.json.string("cgroup", cgroup, SENTENCE_MAX);
+                }
             }
             Lifecycle::Stop { reason } => line.json.string("reason", reason, SENTENCE_MAX),
         }

@@ -62,6 +62,7 @@ families! {
         "Time from the decision until the order was written to the kernel, and until it was verified.";
     ESCAPED = Counter, "agentmon_breaker_escaped_processes_total", ["action"], "Processes outside their agent's cgroup that were killed or brought back.";
     AGENTS = Gauge, "agentmon_agents", ["state"], "Agents in the register.";
+    UNWATCHED = Counter, "agentmon_watch_failures_total", [], "Times that an agent should have been watched and could not be.";
     EVENT_LATENCY = Histogram(EVENT_BOUNDS), "agentmon_event_latency_seconds", [], "Time from the operation until the engine had judged it (sampled).";
     LOG_LINES = Counter, "agentmon_log_lines_total", [], "Lines written to the event log.";
     LOG_BYTES = Counter, "agentmon_log_bytes_total", [], "Bytes written to the event log.";
@@ -72,6 +73,7 @@ families! {
     PROGRAMS_EXPECTED = Gauge, "agentmon_bpf_programs_expected", [], "BPF programs that should be attached now.";
     HOOK_OK = Gauge, "agentmon_hook_ok", ["kind"], "Whether the probes reported what the canary did of this kind: 1 yes, 0 they are blind.";
     CANARY_TIME = Gauge, "agentmon_canary_last_flight_timestamp_seconds", [], "When the canary last flew; 0 never.";
+    CANARY_FAILURES = Counter, "agentmon_canary_failures_total", [], "Times that the canary could not fly.";
     CANARY_EVENTS = Counter, "agentmon_canary_events_total", [], "Events of the canary; they are in no other count and not in the log.";
     RULES_LOADED = Gauge, "agentmon_rules_loaded", [], "Rules in force.";
     RULES_SKIPPED = Gauge, "agentmon_rules_skipped", [], "Rule files of which something was left out because of a mistake.";

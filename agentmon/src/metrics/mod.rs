@@ -54,6 +54,8 @@ pub struct Metrics {
     pub breaker: Breakers,
     /// `agents`, in the order of [`crate::agents::State::ALL`].
     pub agents: [IntGauge; crate::agents::State::ALL.len()],
+    /// `watch_failures_total`
+    pub watch_failures: IntCounter,
     /// `event_latency_seconds`
     pub event_latency: prometheus::Histogram,
     /// `log_lines_total`
@@ -74,6 +76,8 @@ pub struct Metrics {
     pub hook_ok: IntGaugeVec,
     /// `canary_last_flight_timestamp_seconds`
     pub canary_time: IntGauge,
+    /// `canary_failures_total`
+    pub canary_failures: IntCounter,
     /// `canary_events_total`
     pub canary_events: IntCounter,
     /// `rules_loaded`
@@ -134,6 +138,7 @@ impl Metrics {
                 let agents = maker.gauges(&families::AGENTS)?;
                 crate::agents::State::ALL.map(|state| agents.with_label_values(&[state.name()]))
             },
+            watch_failures: maker.counter(&families::UNWATCHED)?,
             event_latency: maker.histograms(&families::EVENT_LATENCY)?.with_label_values::<&str>(&[]),
             log_lines: maker.counter(&families::LOG_LINES)?,
             log_bytes: maker.counter(&families::LOG_BYTES)?,
@@ -144,6 +149,7 @@ impl Metrics {
             programs_expected: maker.gauge(&families::PROGRAMS_EXPECTED)?,
             hook_ok: maker.gauges(&families::HOOK_OK)?,
             canary_time: maker.gauge(&families::CANARY_TIME)?,
+            canary_failures: maker.counter(&families::CANARY_FAILURES)?,
             canary_events: maker.counter(&families::CANARY_EVENTS)?,
             rules_loaded: maker.gauge(&families::RULES_LOADED)?,
             rules_skipped: maker.gauge(&families::RULES_SKIPPED)?,

@@ -4,7 +4,7 @@
 
 use super::outputs::Outputs;
 use super::recorder::Recorder;
-use crate::canary::{Findings, Sightings};
+use crate::canary::{self, Findings, Sightings};
 use crate::clock::boot_ns;
 use crate::event::Event;
 use crate::log::Lifecycle;
@@ -15,6 +15,8 @@ pub struct CanaryEye {
     sightings: Sightings,
     /// Operations that were not seen at the last flight, as told.
     blind: Vec<&'static str>,
+    /// Whether it was told that it could not fly.
+    is_grounded: bool,
 }
 
 impl CanaryEye {
@@ -33,9 +35,19 @@ impl CanaryEye {
         self.sightings.clone()
     }
 
+    /// It could not fly. Counts always; the log says it once, until it flies again.
+    pub fn grounded(&mut self, error: &str, outputs: &mut Outputs, recorder: &Recorder) {
+        recorder.grounded();
+        tracing::error!("{error}");
+        if !std::mem::replace(&mut self.is_grounded, true) {
+            outputs.lifecycle(boot_ns(), &Lifecycle::Unwatched { name: canary::NAME, cgroup: "", error });
+        }
+    }
+
     /// Counts always; says it in log and messages when it has changed.
     pub fn tell(&mut self, findings: &Findings, outputs: &mut Outputs, recorder: &Recorder) {
         recorder.hooks(findings);
+        self.is_grounded = false;
         let blind: Vec<&'static str> = findings.blind().map(|act| act.operation).collect();
         if blind == self.blind {
             return;

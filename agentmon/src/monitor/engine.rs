@@ -19,7 +19,7 @@ use crate::agents::{CANARY, Register, State};
 use crate::canary::Findings;
 use crate::cgroup::{Cgroup, Mount};
 use crate::clock::{boot_ns, wall_clock};
-use crate::event::{AgentId, Detail, Event, Kind, decode};
+use crate::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss};
 use crate::recording::{AgentLine, Finish, Line, Recording, RulesLine};
 use crate::response::{BreakerReport, Command};
@@ -31,7 +31,7 @@ use crate::stages::{Judged, Stages};
 use crate::view::{Losses, Summary};
 use anyhow::Context;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -77,6 +77,8 @@ pub struct Engine {
     recorder: Recorder,
     tally: Tally,
     canary: CanaryEye,
+    /// Cgroups of agents that are not watched, as told.
+    refused: HashSet<CgroupId>,
     floods: Floods,
     matches: Vec<Match>,
     /// Agents whose kill could not be proved, and the boot time when that was told.
@@ -113,6 +115,7 @@ impl Engine {
             recorder,
             tally: Tally::default(),
             canary: CanaryEye::default(),
+            refused: HashSet::new(),
             floods: Floods::default(),
             matches: Vec::new(),
             unproved: HashMap::new(),
@@ -312,6 +315,7 @@ impl Engine {
                 let _ = reply.send(self.canary.sightings());
             }
             Message::CanaryFindings(findings) => self.canary_landed(&findings),
+            Message::CanaryGrounded(error) => self.canary.grounded(&error, &mut self.outputs, &self.recorder),
             Message::ReopenLog(reply) => {
                 self.outputs.reopen();
                 let _ = reply.send(());

@@ -154,6 +154,8 @@ pub enum Message {
     EndCanary(Reply<Sightings>),
     /// The canary's findings are to be told.
     CanaryFindings(Box<Findings>),
+    /// Tells why the canary could not fly.
+    CanaryGrounded(String),
     /// Open the log file anew.
     ReopenLog(Reply<()>),
     /// Watch nothing any more; records that were made until now will still come.

@@ -159,6 +159,11 @@ impl Monitor {
         self.mailbox.send(Message::CanaryFindings(Box::new(findings)));
     }
 
+    /// Tells why the canary could not fly.
+    pub fn tell_grounded(&self, error: String) {
+        self.mailbox.send(Message::CanaryGrounded(error));
+    }
+
     /// Asks the log to open its file anew.
     ///
     /// # Errors

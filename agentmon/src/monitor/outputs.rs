@@ -11,7 +11,7 @@ use crate::log::{
     BreakerView, Chunk, Counters, FindingView, Format, Host, Lifecycle, LogHandle, LogWriter, Loss, MatchView, ProcessRef, Segment,
     StateView, WriterConfig,
 };
-use crate::process::Operation;
+use crate::process::{Agent, Operation};
 use crate::response::Command;
 use crate::rules::{Action, Match};
 use crate::view::{Compact, Summary};
@@ -173,6 +173,13 @@ impl Outputs {
             compact.state(found, out);
         }
         self.flush();
+    }
+
+    /// An agent of which living processes were forgotten.
+    pub fn forgotten(&mut self, timestamp_ns: u64, agent: &Agent, processes: u64) {
+        if let Some(json) = &mut self.json {
+            json.write(|format, out| format.forgotten(timestamp_ns, agent, processes, out));
+        }
     }
 
     /// Events that were lost.

@@ -53,6 +53,16 @@ impl Recorder {
         self.metrics.set_reload(successful, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// An agent is not watched that should be.
+    pub fn unwatched(&self) {
+        self.metrics.watch_failures.inc();
+    }
+
+    /// The canary could not fly.
+    pub fn grounded(&self) {
+        self.metrics.canary_failures.inc();
+    }
+
     /// A rule matched.
     pub fn matched(&self, rule: &Rule) {
         if let Some(counter) = self.matches.get(&rule.id) {

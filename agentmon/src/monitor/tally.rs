@@ -10,8 +10,8 @@ use crate::view::Losses;
 use agentmon_common::record::kind;
 use agentmon_common::stats::probe;
 
-/// The probes by which processes and cgroups become an agent's.
-const OF_MEMBERSHIP: [usize; 3] = [probe::FORK, probe::CGROUP_ATTACH, probe::CGROUP_MKDIR];
+/// The probes by which processes become an agent's.
+const OF_MEMBERSHIP: [usize; 2] = [probe::FORK, probe::CGROUP_ATTACH];
 
 /// A count for each kind, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Tally {
     }
 
     /// It was read how many runs of the probes the kernel skipped. Says whether more than before are of those by which
-    /// processes and cgroups become an agent's.
+    /// processes become an agent's.
     pub fn skipped(&mut self, skipped: [u64; probe::COUNT]) -> bool {
         let before = std::mem::replace(&mut self.skipped, skipped);
         OF_MEMBERSHIP.into_iter().any(|number| self.skipped[number] > before[number])

@@ -5,6 +5,7 @@
 
 mod history;
 mod hosts;
+mod owners;
 mod questions;
 mod resolutions;
 mod table;

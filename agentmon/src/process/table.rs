@@ -1,34 +1,31 @@
 //! Storage of the process table: applying events, and the bounds.
 
 use super::Process;
-use crate::event::{Detail, Event, Exec, ProcessKey};
-use std::collections::{HashMap, VecDeque};
+use super::owners::{Owners, PROCESS_BYTES};
+use crate::event::{AgentId, Detail, Event, Exec, ProcessKey};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Most processes kept, living ones included; the oldest ended ones go first, then the oldest living ones.
-pub const PROCESSES_MAX: usize = 32_768;
-/// Ended processes that are kept because children and late events may still refer to them.
+/// Ended processes of an agent that are kept because children and late events may still refer to them.
 pub const EXITED_KEPT: usize = 4_096;
 
 /// Bytes of one process's arguments that are kept for its later events; the exec event itself has them all.
 pub const ARGV_KEPT: usize = 4 * 1024;
-/// Most bytes of paths and arguments that all processes hold together; the oldest ended ones go first, then the
-/// oldest living.
-pub const IMAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes that all processes hold together: paths, arguments, and [`PROCESS_BYTES`] each. Beyond, the agent that holds most
+/// gives way: its oldest ended processes first, then its oldest living.
+pub const HELD_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// Every process of every watched agent.
 #[derive(Debug, Default)]
 pub struct ProcessTable {
     processes: HashMap<ProcessKey, Process>,
-    /// In order of arrival; entries of processes that are gone are skipped.
-    arrived: VecDeque<ProcessKey>,
-    exited: VecDeque<ProcessKey>,
+    owners: Owners,
     /// Of the latest event whose process is not to be kept: a stranger who did something to an agent's cgroup, or one that ended
     /// long ago.
     stranger: Option<Process>,
-    /// Bytes that the programs hold.
-    image_bytes: usize,
     evicted: u64,
+    /// The same by agent, of those that nobody was told of yet.
+    untold: BTreeMap<AgentId, u64>,
 }
 
 impl ProcessTable {
@@ -69,13 +66,11 @@ impl ProcessTable {
                     exited_ns: None,
                     ..creator.clone()
                 };
-                self.arrived.push_back(fork.child);
+                self.remove(fork.child);
+                self.owners.add(child.agent, fork.child, |key| self.processes.contains_key(key));
                 self.processes.insert(fork.child, child);
             }
-            Detail::Exit(_) => {
-                self.entry(event).exited_ns = Some(event.timestamp_ns);
-                self.exited.push_back(event.process);
-            }
+            Detail::Exit(_) => self.exit(event),
             Detail::CgroupLeave(_) => self.entry(event).outside = true,
             _ => {}
         }
@@ -126,6 +121,20 @@ impl ProcessTable {
         self.evicted
     }
 
+    /// The same since the last call, by agent.
+    pub fn take_evicted(&mut self) -> BTreeMap<AgentId, u64> {
+        std::mem::take(&mut self.untold)
+    }
+
+    fn exit(&mut self, event: &Event) {
+        let process = self.entry(event);
+        process.exited_ns = Some(event.timestamp_ns);
+        let agent = process.agent;
+        if self.owners.exit(agent, event.process) > EXITED_KEPT {
+            self.forget_oldest_exited(agent);
+        }
+    }
+
     /// The ids as this event says them.
     fn bring_up_to_date(&mut self, event: &Event) {
         let process = self.entry(event);
@@ -137,63 +146,74 @@ impl ProcessTable {
 
     fn set_image(&mut self, event: &Event, exec: &Exec) {
         let image = exec.detached(ARGV_KEPT);
-        self.image_bytes += image.held_bytes();
-        let before = self.entry(event).image.replace(Arc::new(image));
-        self.let_go(before);
+        let bytes = image.held_bytes();
+        let process = self.entry(event);
+        let (agent, before) = (process.agent, process.image.replace(Arc::new(image)));
+        self.owners.hold(agent, bytes);
+        self.let_go(agent, before);
     }
 
-    /// Counts a program's bytes out, when no other process runs it.
-    fn let_go(&mut self, image: Option<Arc<Exec>>) {
+    /// Counts a program's bytes out, when no other process runs it. Those that share one are one agent's: they have it by birth.
+    fn let_go(&mut self, agent: AgentId, image: Option<Arc<Exec>>) {
         if let Some(image) = image.and_then(Arc::into_inner) {
-            self.image_bytes = self.image_bytes.saturating_sub(image.held_bytes());
+            self.owners.let_go(agent, image.held_bytes());
         }
     }
 
     fn remove(&mut self, key: ProcessKey) -> bool {
         let Some(process) = self.processes.remove(&key) else { return false };
-        self.let_go(process.image);
+        self.let_go(process.agent, process.image);
+        self.owners.remove(process.agent);
         true
     }
 
     /// The process of an event, made known if it is not.
     fn entry(&mut self, event: &Event) -> &mut Process {
-        let arrived = &mut self.arrived;
-        self.processes.entry(event.process).or_insert_with(|| {
-            arrived.push_back(event.process);
-            unknown(event)
-        })
+        if !self.processes.contains_key(&event.process) {
+            self.owners.add(event.agent, event.process, |key| self.processes.contains_key(key));
+        }
+        self.processes.entry(event.process).or_insert_with(|| unknown(event))
     }
 
     fn make_room(&mut self) {
-        while self.exited.len() > EXITED_KEPT {
-            self.forget_oldest_exited();
-        }
         // One event adds two processes at most.
-        while self.processes.len() + 2 > PROCESSES_MAX || (self.image_bytes > IMAGE_BYTES_MAX && !self.processes.is_empty()) {
-            if !self.forget_oldest_exited() {
-                self.forget_oldest_living();
-            }
-        }
-        // Entries of forgotten processes must not pile up behind a long-lived one.
-        if self.arrived.len() > 2 * PROCESSES_MAX {
-            let processes = &self.processes;
-            self.arrived.retain(|key| processes.contains_key(key));
-        }
+        while self.owners.bytes() + 2 * PROCESS_BYTES > HELD_BYTES_MAX
+            && let Some(agent) = self.owners.heaviest()
+            && (self.forget_oldest_exited(agent) || self.forget_oldest_living(agent))
+        {}
     }
 
-    fn forget_oldest_exited(&mut self) -> bool {
-        let Some(key) = self.exited.pop_front() else { return false };
+    /// Bytes that all processes hold.
+    #[cfg(test)]
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.owners.bytes()
+    }
+
+    /// Empties the table as want of room would; says how many it held.
+    #[cfg(test)]
+    pub(super) fn forget_all(&mut self) -> usize {
+        let before = self.len();
+        while let Some(agent) = self.owners.heaviest()
+            && (self.forget_oldest_exited(agent) || self.forget_oldest_living(agent))
+        {}
+        before - self.len()
+    }
+
+    fn forget_oldest_exited(&mut self, agent: AgentId) -> bool {
+        let Some(key) = self.owners.oldest_exited(agent) else { return false };
         self.remove(key);
         true
     }
 
-    fn forget_oldest_living(&mut self) {
-        while let Some(key) = self.arrived.pop_front() {
+    fn forget_oldest_living(&mut self, agent: AgentId) -> bool {
+        while let Some(key) = self.owners.oldest_arrived(agent) {
             if self.remove(key) {
                 self.evicted += 1;
-                return;
+                *self.untold.entry(agent).or_default() += 1;
+                return true;
             }
         }
+        false
     }
 }
 

@@ -3,7 +3,8 @@
 mod resolutions;
 
 use super::ProcessTable;
-use super::table::{EXITED_KEPT, PROCESSES_MAX};
+use super::owners::PROCESS_BYTES;
+use super::table::{EXITED_KEPT, HELD_BYTES_MAX};
 use crate::event::{
     AgentId, Cgroup, CgroupAction, CgroupId, CgroupState, Detail, Event, Exec, Exit, Flow, Fork, Open, Outcome, Path, PathTrust,
     ProcessKey, Text, Unlink,
@@ -166,11 +167,80 @@ fn ended_processes_are_kept_for_a_while_and_living_ones_go_last() {
 #[test]
 fn a_host_full_of_processes_is_bounded_and_counted() {
     let mut table = ProcessTable::new();
-    let more = u32::try_from(PROCESSES_MAX).unwrap() + 500;
+    let most = HELD_BYTES_MAX / PROCESS_BYTES;
+    let more = u32::try_from(most).unwrap() + 500;
     for tgid in 1..=more {
         table.apply(&event(key(tgid), Detail::Open(Open::default())));
     }
-    assert!(table.len() <= PROCESSES_MAX);
+    assert!(table.len() <= most);
     assert_eq!(u64::try_from(table.len()).unwrap() + table.evicted(), u64::from(more));
     assert!(table.get(key(more)).is_some() && table.get(key(1)).is_none());
+}
+
+/// The same event, of another agent.
+fn of(agent: u32, event: Event) -> Event {
+    Event { agent: AgentId(agent), ..event }
+}
+
+/// With arguments that are longer than is kept of them.
+fn long_exec(process: ProcessKey) -> Event {
+    let exe = Path { bytes: Bytes::from_static(b"/bin/hostile"), trust: PathTrust::Resolved };
+    let argv = Text { bytes: Bytes::from(vec![b'x'; 32 * 1024]), ..Text::default() };
+    event(process, Detail::Exec(Exec { exe, argv, ..Exec::default() }))
+}
+
+#[test]
+fn an_agent_that_fills_the_table_pushes_out_its_own_processes_alone() {
+    let mut table = ProcessTable::new();
+    // Two agents that were here first, one of them with processes that have ended.
+    for tgid in 1..=50 {
+        table.apply(&of(2, exec(key(tgid), "/bin/quiet")));
+        table.apply(&of(3, exec(key(100 + tgid), "/bin/ended")));
+        table.apply(&of(3, exit(key(100 + tgid))));
+    }
+    for tgid in 1_000..30_000 {
+        match tgid % 3 {
+            0 => table.apply(&long_exec(key(tgid))),
+            1 => table.apply(&fork(key(tgid - 1), key(tgid))),
+            _ => table.apply(&exit(key(tgid - 1))),
+        };
+    }
+    for tgid in 1..=50 {
+        assert_eq!(&exe(&table, key(tgid))[..], b"/bin/quiet");
+        assert_eq!(&exe(&table, key(100 + tgid))[..], b"/bin/ended");
+    }
+    let evicted = table.take_evicted();
+    assert_eq!(evicted.keys().copied().collect::<Vec<_>>(), [AgentId(1)]);
+    assert!(evicted[&AgentId(1)] == table.evicted() && table.evicted() > 1_000, "{evicted:?}");
+    assert!(table.take_evicted().is_empty(), "told once");
+    assert_eq!(&exe(&table, key(29_997))[..], b"/bin/hostile", "its latest are known");
+}
+
+#[test]
+fn what_is_held_is_what_is_counted_and_all_of_it_is_given_back() {
+    let mut table = ProcessTable::new();
+    for tgid in 1..200 {
+        table.apply(&of(tgid % 7, exec(key(tgid), "/bin/one")));
+        table.apply(&of(tgid % 7, exec(key(tgid), "/bin/another")));
+        table.apply(&of(tgid % 7, fork(key(tgid), key(1_000 + tgid))));
+        // An identity that is there already: nothing is counted twice.
+        table.apply(&of(tgid % 7, fork(key(tgid), key(1_000 + tgid))));
+    }
+    let programs = 199 * "/bin/another".len();
+    assert_eq!(table.held_bytes(), 398 * PROCESS_BYTES + programs);
+    assert_eq!(table.forget_all(), 398);
+    assert_eq!((table.held_bytes(), table.len()), (0, 0));
+}
+
+#[test]
+fn ended_processes_are_kept_by_agent() {
+    let mut table = ProcessTable::new();
+    table.apply(&of(2, exec(key(1), "/bin/quiet")));
+    table.apply(&of(2, exit(key(1))));
+    for tgid in 2..u32::try_from(EXITED_KEPT).unwrap() + 100 {
+        table.apply(&event(key(tgid), Detail::Open(Open::default())));
+        table.apply(&exit(key(tgid)));
+    }
+    assert_eq!(table.len(), EXITED_KEPT + 1);
+    assert_eq!(&exe(&table, key(1))[..], b"/bin/quiet");
 }

@@ -40,6 +40,8 @@ pub enum Line {
     Rules(RulesLine),
     /// Events that were lost, of which the live run knew nothing but their number.
     Lost(Lost),
+    /// It was so late when no event said so: what had waited too long for its call went on without.
+    Time(Time),
     /// No event will come any more: what waits for its call goes on without.
     Finish(Finish),
     /// The last line.
@@ -131,6 +133,14 @@ pub struct Lost {
     pub kind: Option<Kind>,
     /// How many.
     pub count: u64,
+}
+
+/// What a clock said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    /// Boot time, nanoseconds.
+    pub now_ns: u64,
 }
 
 /// Says nothing more.

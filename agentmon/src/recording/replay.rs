@@ -55,6 +55,7 @@ impl Replay {
                 self.agents.remove(&gone.id);
             }
             Line::Rules(_) => self.stages.reload(self.rules.clone()),
+            Line::Time(time) => self.stages.let_go_old(time.now_ns, &mut complete),
             Line::Finish(_) => self.stages.finish(&mut complete),
             Line::Recording(_) | Line::Lost(_) | Line::End(_) => {}
         }

@@ -36,7 +36,7 @@ pub enum Category {
     FileRename,
     /// A hard or symbolic link was made.
     FileLink,
-    /// Permissions, owner, extended attributes or flags of a file were set.
+    /// Permissions, owner, times, extended attributes or flags of a file were set.
     PermissionChange,
     /// Something was mounted, moved or unmounted, or the root directory changed.
     Mount,
@@ -56,11 +56,11 @@ pub enum Category {
     NetworkBind,
     /// A socket was made that is not ordinary: neither UNIX nor TCP or UDP over IP.
     SocketCreate,
-    /// The network's own settings were changed, by a netlink message or a firewall's socket option.
+    /// The network's own settings were changed, by a netlink message, a firewall's socket option, or an ioctl.
     Netlink,
     /// A signal was sent to another process.
     ProcessSignal,
-    /// A process changed what it is called: the name of a thread, or the arguments that others see.
+    /// A process changed what it is called: the name of a thread, or the arguments that others see; or how the kernel treats it.
     ProcessTampering,
     /// A system call was made whose number this build does not know.
     UnknownSyscall,
@@ -200,7 +200,7 @@ const fn called(kind: Kind) -> [Option<Category>; 3] {
         Kind::Link | Kind::Symlink => (Category::FileLink, Some(Category::FileEvent)),
         Kind::Mkdir | Kind::Mknod => (Category::FileEvent, None),
         Kind::Truncate | Kind::Map => (Category::FileChange, None),
-        Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags => (Category::PermissionChange, None),
+        Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::FileTimes => (Category::PermissionChange, None),
         Kind::Mount => (Category::Mount, None),
         Kind::ProcessAccess => (Category::ProcessAccess, None),
         Kind::Namespace => (Category::NamespaceChange, None),
@@ -208,6 +208,8 @@ const fn called(kind: Kind) -> [Option<Category>; 3] {
         Kind::Bpf => (Category::BpfSyscall, None),
         Kind::System => (Category::SystemSetting, None),
         Kind::IoUring => (Category::IoUring, None),
+        Kind::Netlink => (Category::Netlink, None),
+        Kind::ProcessSetting => (Category::ProcessTampering, None),
         _ => return [None; 3],
     };
     [Some(one), two, None]

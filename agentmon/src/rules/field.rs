@@ -56,6 +56,8 @@ const FILE: &[Category] = &[
     Category::DriverLoad,
     Category::SystemSetting,
     Category::IoUring,
+    Category::ProcessTampering,
+    Category::ProcessAccess,
 ];
 /// What the kernel's path hooks tell of.
 const RESOLVED: &[Category] = &[
@@ -103,10 +105,24 @@ const CALLED: &[Category] = &[
     Category::BpfSyscall,
     Category::SystemSetting,
     Category::IoUring,
+    Category::Netlink,
+    Category::ProcessTampering,
+];
+/// The same, and where credentials change by prctl.
+const REQUESTED: &[Category] = &[
+    Category::FileChange,
+    Category::PermissionChange,
+    Category::Mount,
+    Category::ProcessAccess,
+    Category::BpfSyscall,
+    Category::SystemSetting,
+    Category::Netlink,
+    Category::ProcessTampering,
+    Category::PrivilegeChange,
 ];
 const URING: &[Category] = &[Category::IoUring];
 const MOUNT: &[Category] = &[Category::Mount];
-const NAMED: &[Category] = &[Category::DriverLoad, Category::SystemSetting];
+const NAMED: &[Category] = &[Category::DriverLoad, Category::SystemSetting, Category::FileEvent, Category::Mount, Category::Netlink];
 
 fields! {
     /// The program, absolute. Of a failed exec: what was asked for.
@@ -208,6 +224,10 @@ fields! {
     Flags in CALLED;
     /// The call's request, command or resource, hexadecimal.
     Request in CALLED;
+    /// The same by the kernel's name: `TIOCSTI`, `PTRACE_ATTACH`, `ADDR_NO_RANDOMIZE`; absent where it has none here.
+    RequestName in REQUESTED;
+    /// The time of modification that a file was given, in seconds since the epoch; `now`, `unchanged`.
+    Modified in PERMISSION;
     /// The name a call was given: of a module, a host, a key.
     Name in NAMED;
     /// `regular`, `directory`, `block`, `char`, `fifo`, `socket`, `symlink`; absent when the open failed.
@@ -350,6 +370,7 @@ impl Field {
                 | Self::ProcessId
                 | Self::ParentProcessId
                 | Self::Argc
+                | Self::Modified
                 | Self::NewOwner
                 | Self::NewGroup
                 | Self::TargetProcessId

@@ -5,6 +5,7 @@
 use super::field::Field;
 use super::joined::Joined;
 use super::time;
+use crate::event::constants::{constant, prctl_option};
 use crate::event::dns::type_name;
 use crate::event::{
     AT_REMOVEDIR, Address, Call, Detail, Dns, Exec, Flow, Kind, NetworkChange, Path, PathTrust, Resolved, Signal, Socket, Uring, flags,
@@ -108,12 +109,15 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::ParentProcessId => short(event.ppid),
         Field::AgentName => Some(Value::Bytes(operation.agent.name.as_bytes())),
         Field::SessionId => Some(Value::Bytes(operation.agent.session.as_bytes())),
-        Field::Syscall => word(event.operation),
+        Field::Syscall => match &event.detail {
+            Detail::Capability(capability) => word(capability.call?),
+            _ => word(event.operation),
+        },
         Field::Outcome if event.has(flags::SUBMITTED) => word("submitted"),
         Field::Outcome => word(event.outcome.error_name().unwrap_or("success")),
         Field::Comm => some(event.comm()),
         Field::EventKind => word(event.kind().name()),
-        Field::PathMismatch if event.has(flags::RESOLVED) => truth(event.has(flags::MISMATCH)),
+        Field::PathMismatch if event.has(flags::DAEMONS) => truth(event.has(flags::MISMATCH)),
         Field::EventTime => {
             let mut short = Short { bytes: [0; 112], len: 0 };
             time::write(joined.clock.epoch_ns(event.timestamp_ns), &mut short)?;
@@ -172,6 +176,7 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             Field::NewGid => short(identity.gids[0]),
             Field::NewEgid => short(identity.gids[1]),
             Field::CapEffective => short(format_args!("{:016x}", identity.cap_effective)),
+            Field::RequestName => short(prctl_option(event.operation, identity.args)?),
             _ => None,
         },
         Detail::Uring(uring) => requested(field, uring, event.operation),
@@ -313,7 +318,12 @@ fn called(field: Field, call: &Call) -> Option<Value<'_>> {
         Field::FileFlags => hex("file_flags"),
         Field::TargetProcessId => short(call.arg("target_pid")? as i32),
         Field::Flags => hex("flags"),
-        Field::Request => ["request", "command", "resource"].into_iter().find_map(hex),
+        Field::Request => hex(call.request()?.0),
+        Field::RequestName => {
+            let (name, value) = call.request()?;
+            short(constant(call.op, name, value)?)
+        }
+        Field::Modified => call.shown_args().find(|(name, _)| *name == "modified").and_then(|(_, value)| short(value)),
         _ => None,
     }
 }

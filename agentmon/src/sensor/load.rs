@@ -5,6 +5,7 @@
 use super::btf::{Btf, KERNEL_BTF};
 use super::cgroups::{self, CgroupLinks};
 use super::error::{SensorError, map_error};
+use super::flows::Flows;
 use super::members::{MEMBERS_PER_PAGE, Members};
 use super::offsets;
 use super::paths::PathHooks;
@@ -65,6 +66,7 @@ pub struct Sensor {
     slots: Array<MapData, PodSlot>,
     stats: PerCpuArray<MapData, PodStats>,
     repeats: Repeats,
+    pub(super) flows: Flows,
     put: Array<MapData, PodPut>,
     /// Links of the probes that are attached only while an agent is watched.
     pub(super) pair: Vec<(&'static str, BtfTracePointLinkId)>,
@@ -110,6 +112,10 @@ impl Sensor {
             slots: Array::try_from(take(&mut ebpf, "AM_SLOTS")).map_err(map_error("AM_SLOTS"))?,
             stats: PerCpuArray::try_from(take(&mut ebpf, "AM_STATS")).map_err(map_error("AM_STATS"))?,
             repeats: Repeats::new(HashMap::try_from(take(&mut ebpf, "AM_REPEATED")).map_err(map_error("AM_REPEATED"))?),
+            flows: Flows {
+                open: HashMap::try_from(take(&mut ebpf, "AM_FLOWS")).map_err(map_error("AM_FLOWS"))?,
+                of_agents: Array::try_from(take(&mut ebpf, "AM_FLOWING")).map_err(map_error("AM_FLOWING"))?,
+            },
             put: Array::try_from(take(&mut ebpf, "AM_PUT")).map_err(map_error("AM_PUT"))?,
             ebpf,
             pair: Vec::new(),

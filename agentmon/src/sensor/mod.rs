@@ -5,6 +5,7 @@
 pub mod btf;
 mod cgroups;
 mod error;
+mod flows;
 pub mod frames;
 mod load;
 mod members;

@@ -10,8 +10,9 @@ use super::offsets;
 use super::pod::PodProof;
 use super::proof::{self, Ground};
 use super::refusal::program_error;
-use agentmon_common::hooks::{HOOKS, Hook, KIND_BITS, Proof, hook};
+use agentmon_common::hooks::{HOOKS, Hook, INSTALL, KIND_BITS, Proof, hook};
 use agentmon_common::offsets::Offsets;
+use agentmon_common::record::kind;
 use aya::maps::{Array, MapData};
 use aya::programs::{FEntry, Program, fentry::FEntryLinkId};
 
@@ -51,6 +52,8 @@ impl PathHook {
 pub(super) struct PathHooks {
     states: Vec<PathHook>,
     links: Vec<(usize, FEntryLinkId)>,
+    /// Whether the program on [`INSTALL`] is attached.
+    installs: bool,
     maps: Option<Maps>,
 }
 
@@ -89,6 +92,9 @@ impl Sensor {
             self.detach_all();
             return self.without_any(&one_line(&error));
         }
+        if let Err(error) = self.attach_install(btf) {
+            tracing::info!("{} is not available: {}", INSTALL.0, one_line(&error));
+        }
         for hook in &self.paths.states {
             match &hook.state {
                 PathHookState::InUse => tracing::debug!("path hook {} reports", hook.function),
@@ -117,17 +123,28 @@ impl Sensor {
     }
 
     fn attach_hook(&mut self, number: usize, hook: &Hook, btf: &aya::Btf) -> Result<(), SensorError> {
-        let program = self.hook_program(hook)?;
-        program.load(hook.function, btf).map_err(program_error("load", hook.program))?;
-        let link = program.attach().map_err(program_error("attach", hook.program))?;
+        let link = self.attach_function(hook.function, hook.program, btf)?;
         self.paths.links.push((number, link));
         Ok(())
     }
 
-    fn hook_program(&mut self, hook: &Hook) -> Result<&mut FEntry, SensorError> {
-        let program = self.ebpf.program_mut(hook.program);
-        let program = program.unwrap_or_else(|| panic!("the embedded eBPF object has no program {}", hook.program));
-        program.try_into().map_err(program_error("use", hook.program))
+    /// An open whose file it has told is held against it; of any other nothing is expected. So there is nothing to prove.
+    fn attach_install(&mut self, btf: &aya::Btf) -> Result<(), Unusable> {
+        self.attach_function(INSTALL.0, INSTALL.1, btf)?;
+        self.paths.installs = true;
+        self.tell_hooked()
+    }
+
+    fn attach_function(&mut self, function: &str, name: &'static str, btf: &aya::Btf) -> Result<FEntryLinkId, SensorError> {
+        let program = self.function_program(name)?;
+        program.load(function, btf).map_err(program_error("load", name))?;
+        program.attach().map_err(program_error("attach", name))
+    }
+
+    fn function_program(&mut self, name: &'static str) -> Result<&mut FEntry, SensorError> {
+        let program = self.ebpf.program_mut(name);
+        let program = program.unwrap_or_else(|| panic!("the embedded eBPF object has no program {name}"));
+        program.try_into().map_err(program_error("use", name))
     }
 
     /// Tries those that could be attached, and lets go of those that do not report.
@@ -160,8 +177,9 @@ impl Sensor {
         let silent = |number: usize| !self.paths.states.get(number).is_some_and(PathHook::is_in_use);
         let all = KIND_BITS.iter().fold(0, |all, bit| all | bit);
         let blind = (0..hook::COUNT).filter(|number| silent(*number)).fold(0, |blind, number| blind | KIND_BITS[number]);
+        let installs = u64::from(self.paths.installs) << kind::OPEN;
         if let Some(maps) = &mut self.paths.maps {
-            maps.hooked.set(0, all & !blind, 0)?;
+            maps.hooked.set(0, all & !blind | installs, 0)?;
         }
         Ok(())
     }
@@ -180,7 +198,8 @@ impl Sensor {
         let Some(at) = self.paths.links.iter().position(|(of, _)| *of == number) else { return };
         let (_, link) = self.paths.links.swap_remove(at);
         let hook = &HOOKS[number];
-        let detached = self.hook_program(hook).and_then(|program| program.detach(link).map_err(program_error("detach", hook.program)));
+        let detached =
+            self.function_program(hook.program).and_then(|program| program.detach(link).map_err(program_error("detach", hook.program)));
         if let Err(error) = detached {
             tracing::warn!("{error}");
         }
@@ -194,7 +213,9 @@ impl Sensor {
 
     /// The programs of the hooks in use.
     pub(super) fn path_programs(&self) -> impl Iterator<Item = &Program> {
-        self.paths.links.iter().filter_map(|(number, _)| self.ebpf.program(HOOKS[*number].program))
+        let install = self.paths.installs.then_some(INSTALL.1);
+        let programs = self.paths.links.iter().map(|(number, _)| HOOKS[*number].program).chain(install);
+        programs.filter_map(|name| self.ebpf.program(name))
     }
 
     /// Lets go of a hook that has ceased to report.

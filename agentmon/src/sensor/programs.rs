@@ -119,8 +119,8 @@ const fn alone(kind: Kind) -> Source {
         Kind::UnknownSyscall => Source { hooks: "tp_btf sys_exit", blind_to: "what the call does; numbers below 0" },
         Kind::Signal => Source { hooks: "tp_btf signal_generate", blind_to: "signals that were refused" },
         Kind::Unlink | Kind::Rename | Kind::Link | Kind::Symlink | Kind::Mkdir | Kind::Mknod => BY_PATH,
-        Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::Mount => BY_PATH,
-        Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System => BY_CALL,
+        Kind::Truncate | Kind::Chmod | Kind::Chown | Kind::Xattr | Kind::FileFlags | Kind::FileTimes | Kind::Mount => BY_PATH,
+        Kind::Identity | Kind::ProcessAccess | Kind::Namespace | Kind::Module | Kind::Bpf | Kind::System | Kind::ProcessSetting => BY_CALL,
     }
 }
 
@@ -165,7 +165,7 @@ pub const PROBES: [Probe; 18] = [
         hook: Hook::Tracepoint(&["cgroup_mkdir"]),
         presence: Presence::Always,
         need: Need::Must,
-        without: "cgroups made below an agent's are not watched",
+        without: "that a cgroup is made inside an agent's is missed",
         second: None,
     },
     Probe {
@@ -173,7 +173,7 @@ pub const PROBES: [Probe; 18] = [
         hook: Hook::Tracepoint(&["cgroup_rmdir"]),
         presence: Presence::Always,
         need: Need::Must,
-        without: "the table of watched cgroups keeps removed ones",
+        without: "that a cgroup is removed is missed; the table of agents' cgroups keeps removed ones until their agent ends",
         second: None,
     },
     Probe {

@@ -6,31 +6,34 @@ use super::error::{SensorError, map_error};
 use super::load::{Sensor, iterator, tracepoint};
 use super::programs::{PROBES, Presence};
 use super::refusal::program_error;
-use crate::event::{AgentId, CgroupId, Kinds};
+use crate::event::{AgentId, Kinds};
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 /// Most passes over the kernel's tasks to forget an agent's members.
 const FORGET_PASSES: u32 = 8;
+/// Value of `AM_OFF` of an agent that is no longer watched: kinds that there are not yet included.
+const NOTHING_WANTED: u64 = u64::MAX;
 
 impl Sensor {
-    /// Begins to watch an agent's cgroups. `roots` are its topmost; `list` names them, nested ones included; it is asked twice, so
-    /// that one made meanwhile is not missed. Processes that are there are reported as `process_seen`.
+    /// Begins to watch an agent: its topmost cgroups, and with them all that are nested in them, now and later. Processes that
+    /// are there are reported as `process_seen`.
     ///
     /// # Errors
-    /// When a probe cannot be attached or a map is full; nothing stays half watched that was not before.
-    pub fn watch(&mut self, agent: AgentId, roots: &[BorrowedFd<'_>], mut list: impl FnMut() -> Vec<CgroupId>) -> Result<(), SensorError> {
+    /// When a probe cannot be attached or a map is full; [`Self::unwatch`] ends what is half watched then.
+    pub fn watch(&mut self, agent: AgentId, roots: &[BorrowedFd<'_>]) -> Result<(), SensorError> {
         self.attach_pair()?;
         self.attach_to(agent, roots);
         if !self.watched.contains(&agent) {
             self.watched.push(agent);
         }
-        for _ in 0..2 {
-            for CgroupId(id) in list() {
-                if self.cgroups.get(&id, 0).is_err() {
-                    self.cgroups.insert(id, agent.0, 0).map_err(map_error("AM_CGROUPS"))?;
-                }
-            }
+        if self.off.get(&agent.0, 0).map_err(map_error("AM_OFF"))? == NOTHING_WANTED {
+            self.switch_off(agent, Kinds::default())?;
+        }
+        for root in roots {
+            let id =
+                rustix::fs::fstat(root).map_err(|errno| SensorError::Io { what: "cannot inspect a cgroup", source: errno.into() })?.st_ino;
+            self.cgroups.insert(id, agent.0, 0).map_err(map_error("AM_CGROUPS"))?;
         }
         self.run_iterator()
     }
@@ -56,8 +59,10 @@ impl Sensor {
         }
         self.on_agents.detach(agent);
         self.watched.retain(|watched| *watched != agent);
+        // Connections outlive the membership of who made them.
+        let unwanted = self.off.set(agent.0, NOTHING_WANTED, 0).map_err(map_error("AM_OFF"));
         // The number is used again.
-        let forgotten = self.forget(agent).and(self.switch_off(agent, Kinds::default()));
+        let forgotten = self.forget(agent).and(self.flows.forget(agent)).and(unwanted);
         if self.watched.is_empty() {
             self.detach_pair();
         }

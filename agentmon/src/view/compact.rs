@@ -9,6 +9,7 @@ use super::escape::{escape_within, escaped};
 use super::style::{Paint, Tone, level_name, of_level};
 use super::{counted, target};
 use crate::agents::State;
+use crate::event::constants::prctl_option;
 use crate::event::{Detail, Event, Identity, Kind, WallClock, flags};
 use crate::log::{BreakerView, Loss, MatchView, StateView};
 use crate::process::{Agent, Operation};
@@ -210,8 +211,8 @@ const SOCK_STREAM: u16 = 1;
 fn is_quiet(event: &Event) -> bool {
     match &event.detail {
         Detail::Open(open) => !open.created && !open.for_writing(),
-        // Programs make directories and share memory all day.
-        Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map),
+        // Programs make directories, share memory and unpack files with their times all day.
+        Detail::Call(call) => matches!(call.kind, Kind::Mkdir | Kind::Map | Kind::FileTimes),
         // What is bound says where only when something listens there; the C library asks netlink for every name; UNIX servers
         // accept all day.
         Detail::Socket(socket) => match socket.kind {
@@ -276,6 +277,8 @@ const fn call_verb(kind: Kind) -> &'static str {
         Kind::FileFlags => "flags",
         Kind::ProcessAccess => "reach",
         Kind::Namespace => "ns",
+        Kind::ProcessSetting => "setting",
+        Kind::FileTimes => "times",
         other => other.name(),
     }
 }
@@ -323,6 +326,9 @@ fn what(line: &mut String, op: &Operation<'_>) {
         }
         Detail::Capability(capability) => {
             let _ = write!(line, "{capability}{}", if capability.in_initial_namespace { "" } else { " in another user namespace" });
+            if let Some(call) = capability.call {
+                let _ = write!(line, " by {call}");
+            }
         }
         Detail::Dns(dns) => target::dns(line, dns, TARGET_WIDTH),
         Detail::Argv(moved) => target::arguments(line, &moved.argv, TARGET_WIDTH),
@@ -333,6 +339,9 @@ fn what(line: &mut String, op: &Operation<'_>) {
 }
 
 fn identity(line: &mut String, operation: &str, after: &Identity) {
+    if let Some(option) = prctl_option(operation, after.args) {
+        let _ = write!(line, "{option} {:#x}: ", after.args[1]);
+    }
     let _ = write!(line, "{operation}: now uid {} euid {} gid {} egid {}", after.uids[0], after.uids[1], after.gids[0], after.gids[1]);
     if operation == "capset" {
         let _ = write!(line, " capabilities {:x}", after.cap_effective);
@@ -411,7 +420,7 @@ mod tests {
 09:22:38.577 mount    claude-code/7f3a mount /work/repo/src/main.rs text flags=0x1a4 from /work/repo/src/lib.rs  curl[4712]
 09:22:38.577 map      claude-code/7f3a mmap /work/repo/src/main.rs length=420 protection=0x2 flags=0x3  curl[4712]
 09:22:38.577 reach    claude-code/7f3a ptrace target_pid=420 request=0x2  curl[4712]
-09:22:38.577 ns       claude-code/7f3a unshare flags=0x1a4  curl[4712]
+09:22:38.577 ns       claude-code/7f3a unshare flags=CLONE_NEWTIME|0x124  curl[4712]
 09:22:38.577 module   claude-code/7f3a init_module text length=420  curl[4712]
 09:22:38.577 bpf      claude-code/7f3a bpf command=420  curl[4712]
 09:22:38.577 system   claude-code/7f3a kexec_load segments=420 flags=0x2  curl[4712]
@@ -429,8 +438,10 @@ mod tests {
 09:22:38.577 argv     claude-code/7f3a sshd -D  curl[4712]
 09:22:38.577 flow     claude-code/7f3a 93.184.215.14:443 517 bytes out, 1256 in  curl[4712]
 09:22:38.577 dns      claude-code/7f3a example.com A -> 10.0.0.53:53  curl[4712]
-09:22:38.577 capable  claude-code/7f3a CAP_SYS_ADMIN  curl[4712]
+09:22:38.577 capable  claude-code/7f3a CAP_SYS_ADMIN by sethostname  curl[4712]
 09:22:38.577 rename   claude-code/7f3a /work/repo/src/main.rs -> /work/gone flags=0x0 (resolved)  curl[4712]
+09:22:38.577 setting  claude-code/7f3a personality persona=0x1a4  curl[4712]
+09:22:38.577 times    claude-code/7f3a utimensat /work/repo/src/main.rs modified=420 flags=0x2  curl[4712]
 ";
         assert_eq!(lines, want);
     }
@@ -449,7 +460,10 @@ mod tests {
         let shown: Vec<Kind> =
             every_kind().iter().filter(|sample| !line(sample, &[], false).is_empty()).map(|sample| sample.event.kind()).collect();
         let quiet: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
-        assert_eq!(quiet, [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow, Kind::Capability]);
+        assert_eq!(
+            quiet,
+            [Kind::Fork, Kind::Exit, Kind::Open, Kind::Mkdir, Kind::Map, Kind::Bind, Kind::Flow, Kind::Capability, Kind::FileTimes]
+        );
         let read = sample("openat", open(b"/etc/shadow", 0));
         assert!(line(&read, &[rule(&[], 4, "alert")], false).contains("!high Credential file read by an agent"));
         assert!(line(&sample("openat", open(b"/tmp/x", 0o1101)), &[], false).contains(" write    claude-code/7f3a /tmp/x "));

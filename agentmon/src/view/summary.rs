@@ -322,7 +322,7 @@ mod tests {
         summary.operation(&refused.operation(), &[]);
         summary.breaker(&breaker(&later.agent));
         let lost = Losses { counts: vec![Loss { stage: "kernel_ringbuf", kind: Some(Kind::Open), count: 3 }] };
-        let want = r"summary  45 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 cgroup_state, 1 thread_name, 1 unknown_syscall, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink, 1 argv, 1 flow, 1 dns, 1 capability, 1 resolved
+        let want = r"summary  47 events in 2.5 s: 1 exec, 1 fork, 1 exit, 2 open, 2 connect, 1 unlink, 1 identity, 1 cgroup_leave, 1 cgroup_join, 1 process_seen, 1 rename, 1 link, 1 symlink, 1 mkdir, 1 mknod, 1 truncate, 1 chmod, 1 chown, 1 xattr, 1 file_flags, 1 mount, 1 map, 1 process_access, 1 namespace, 1 module, 1 bpf, 1 system, 1 io_uring, 1 signal, 1 cgroup_state, 1 thread_name, 1 unknown_syscall, 1 bind, 1 listen, 1 accept, 1 socket, 1 send, 1 netlink, 1 argv, 1 flow, 1 dns, 1 capability, 1 resolved, 1 process_setting, 1 file_times
 ran  1
        1 x /usr/bin/curl
 wrote  7, 0 created
@@ -341,7 +341,7 @@ identity  1
        1 x setuid to uid 1001 euid 1001 gid 1001
 signalled  1 to or from processes that are no agent's
        1 x SIGTERM to postgres[812] outside
-called  16 other system calls that change files, processes or the system
+called  18 other system calls that change files, processes or the system
        1 x chmod
        1 x chown
        1 x setxattr
@@ -350,7 +350,7 @@ called  16 other system calls that change files, processes or the system
        1 x ptrace
        1 x unshare
        1 x init_module
-         and 8 more
+         and 10 more
 left  1 time a process was moved out of its cgroup (still watched)
 alerts  1
        1 x high Credential file read by an agent

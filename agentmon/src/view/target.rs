@@ -3,6 +3,7 @@
 //! Used by the compact view and the summary. Not for: time, agent, outcome.
 
 use super::escape::{escape, escape_within};
+use crate::event::constants::constant;
 use crate::event::dns::{Message, rcode_name, type_name};
 use crate::event::{Address, Call, Dns, Exec, Kind, NetworkChange, Resolved, Signal, Socket, Target, Text, ThreadName, Uring};
 use std::fmt::Write;
@@ -93,8 +94,11 @@ pub(super) fn call(out: &mut String, operation: &str, call: &Call, unreadable: b
                 out.push(' ');
                 text(out, call, width);
             }
-            for (name, argument) in call.shown_args() {
-                let _ = write!(out, " {name}={argument}");
+            for ((name, argument), (_, value)) in call.shown_args().zip(call.args()) {
+                let _ = match constant(call.op, name, value) {
+                    Some(constant) => write!(out, " {name}={constant}"),
+                    None => write!(out, " {name}={argument}"),
+                };
             }
             if let Some(source) = &call.second {
                 out.push_str(" from ");

@@ -2,9 +2,10 @@
 //!
 //! Not for: exec.
 
-use super::{DecodeError, Record};
+use super::{DecodeError, Record, op_of};
 use crate::event::{Argv, Capability, CgroupAction, CgroupId, CgroupState, ThreadName, UnknownCall};
 use agentmon_common::record::{ArgvFixed, CapabilityFixed, CgroupStateFixed, ThreadNameFixed, UnknownCallFixed};
+use agentmon_common::syscalls::{self, op};
 
 impl Record<'_> {
     pub(super) fn thread_name(&self) -> Result<ThreadName, DecodeError> {
@@ -28,7 +29,8 @@ impl Record<'_> {
 
     pub(super) fn capability(&self) -> Result<Capability, DecodeError> {
         let fixed: CapabilityFixed = self.fixed()?;
-        Ok(Capability { number: fixed.capability, in_initial_namespace: fixed.initial_namespace != 0 })
+        let call = Some(op_of(&self.header)).filter(|op| *op != op::NONE).map(|op| syscalls::NAMES[usize::from(op)]);
+        Ok(Capability { number: fixed.capability, call, in_initial_namespace: fixed.initial_namespace != 0 })
     }
 
     pub(super) fn cgroup_state(&self) -> Result<CgroupState, DecodeError> {

@@ -42,7 +42,7 @@ impl Record<'_> {
             local: ends.local,
             at_exit: if fixed.at_exit == Span::default() { None } else { Some(address(self.text(fixed.at_exit)?)) },
             from_kernel: ends.from_kernel,
-            differs: ends.differs,
+            asked: ends.asked,
             family: fixed.family,
             sock_type: fixed.sock_type,
             protocol: fixed.protocol,
@@ -86,18 +86,18 @@ struct Ends {
     peer: Address,
     local: Address,
     from_kernel: bool,
-    differs: bool,
+    asked: Option<Address>,
 }
 
 /// The peer: the kernel's where it has one, else what was asked.
 fn contacted(asked: Address, known: Option<SocketAddr>) -> Ends {
     let differs = matches!((&asked, known), (Address::Inet(asked), Some(known)) if !is_same_peer(*asked, known));
     // A datagram socket that was disconnected keeps no peer, a refused one may keep none either.
-    let peer = match (asked, known) {
-        (Address::Inet(_) | Address::Unknown, Some(known)) => Address::Inet(known),
-        (asked, _) => asked,
+    let (peer, asked) = match (asked, known) {
+        (asked @ (Address::Inet(_) | Address::Unknown), Some(known)) => (Address::Inet(known), differs.then_some(asked)),
+        (asked, _) => (asked, None),
     };
-    Ends { peer, from_kernel: known.is_some(), differs, ..Ends::default() }
+    Ends { peer, from_kernel: known.is_some(), asked, ..Ends::default() }
 }
 
 /// An address of the kernel's socket; `None` for other families. A raw socket has its protocol where others have a port.

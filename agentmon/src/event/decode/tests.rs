@@ -126,7 +126,7 @@ fn samples() -> Vec<Bytes> {
         if let Some(record) = named_record(kind) {
             return record;
         }
-        if kind >= Kind::Bind {
+        if (Kind::Bind..=Kind::Netlink).contains(&kind) {
             let fixed = SocketFixed { family: 2, sock_type: 1, protocol: 6, peer_port: 1, code: 24, ..SocketFixed::default() };
             return Builder::new::<SocketFixed>(kind as u16, 0).finish(&fixed);
         }
@@ -199,7 +199,7 @@ fn a_capability_has_its_name_and_its_number_where_there_is_none() {
         (asked.to_string().as_str(), asked.in_initial_namespace, event.outcome.error_name()),
         ("CAP_NET_ADMIN", true, Some("EPERM"))
     );
-    let unknown = crate::event::Capability { number: 63, in_initial_namespace: false };
+    let unknown = crate::event::Capability { number: 63, call: None, in_initial_namespace: false };
     assert_eq!((unknown.name(), unknown.to_string().as_str()), (None, "CAP_63"));
 }
 
@@ -302,7 +302,9 @@ fn called(kind: u16, op: u8, asked: &[u8]) -> Bytes {
     let mut place =
         || PlaceFixed { asked: record.push(asked), at_enter: record.push(b"b"), base: record.push_path(&names), ..PlaceFixed::default() };
     let (first, second) = (place(), place());
-    let fixed = CallFixed { args: [1, 2, 3, 4], first, second, text: record.push(b"text"), ..CallFixed::default() };
+    // A request that is told of an ioctl.
+    let said = if op == op::IOCTL { 0x4008_6602 } else { 1 };
+    let fixed = CallFixed { args: [said, 2, 3, 4], first, second, text: record.push(b"text"), ..CallFixed::default() };
     record.header.syscall = number(op);
     record.finish(&fixed)
 }

@@ -181,6 +181,21 @@ fn the_monitors_own_records() {
     );
 
     out.clear();
+    format().forgotten(558_577_123_456, agent, 17, &mut out);
+    same(
+        &out,
+        r#"{$TIME,"class_uid":6002,"category_uid":6,"activity_id":99,"activity_name":"Forget","type_uid":600299,"severity_id":3,"status_id":1,$META,"event_code":"agent.forgotten","profiles":["host","ai_operation"],$PRODUCT,$AGENT,"app":{"name":"claude-code"},"unmapped":{$NS,"processes":17}}"#,
+    );
+
+    out.clear();
+    let unwatched = Lifecycle::Unwatched { name: "claude", cgroup: "/a.slice/\"x", error: "map AM_CGROUPS: full" };
+    format().lifecycle(558_577_123_456, &unwatched, &mut out);
+    same(
+        &out,
+        r#"{$TIME,"class_uid":6002,"category_uid":6,"activity_id":99,"activity_name":"Unwatched","type_uid":600299,"severity_id":4,"status_id":2,$META,"event_code":"monitor.unwatched","profiles":["host"],$PRODUCT,"app":{"name":"agentmon","version":"0.1.0"},"message":"map AM_CGROUPS: full","unmapped":{$NS,"name":"claude","cgroup":"/a.slice/\"x"}}"#,
+    );
+
+    out.clear();
     let tags = ["attack.t1041".to_owned()];
     let process = Some(ProcessRef { key: every_kind()[0].process.key, execs: 1 });
     let finding = FindingView {

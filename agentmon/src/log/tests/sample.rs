@@ -268,7 +268,10 @@ pub(crate) fn every_kind() -> Vec<Sample> {
                 let (peer, local) = ("93.184.215.14:443".parse().unwrap(), "10.0.3.17:51514".parse().unwrap());
                 sample("flow", Detail::Flow(Flow { peer, local, inbound: false, bytes_in: 1256, bytes_out: 517 }))
             }
-            Kind::Capability => sample("sethostname", Detail::Capability(Capability { number: 21, in_initial_namespace: true })),
+            Kind::Capability => sample(
+                "capability_use",
+                Detail::Capability(Capability { number: 21, call: Some("sethostname"), in_initial_namespace: true }),
+            ),
             Kind::Dns => sample("dns_egress", asked(None)),
             Kind::Resolved => sample(
                 "security_path_rename",

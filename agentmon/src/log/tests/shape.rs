@@ -149,6 +149,8 @@ fn every_line_has_what_its_class_requires_and_nothing_else() {
     }
     format.lifecycle(1, &Lifecycle::Start { rules_digest: "ab", rules: 3 }, &mut out);
     format.lifecycle(1, &Lifecycle::Stop { reason: "SIGTERM" }, &mut out);
+    format.lifecycle(1, &Lifecycle::Unwatched { name: "a", cgroup: "/a", error: "full" }, &mut out);
+    format.forgotten(1, agent, 2, &mut out);
     format.lifecycle(1, &Lifecycle::Reload { rules_digest: "ab", rules: 3, error: Some("broken") }, &mut out);
     let process = Some(ProcessRef { key: every_kind()[0].process.key, execs: 1 });
     let related = [1, 2];

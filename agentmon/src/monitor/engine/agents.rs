@@ -4,16 +4,21 @@
 
 use super::Engine;
 use crate::agents::{AgentCgroups, CANARY};
-use crate::cgroup::WalkLimits;
+use crate::cgroup::Cgroup;
+use crate::clock::boot_ns;
 use crate::config::Terms;
 use crate::event::{AgentId, CgroupId};
+use crate::log::Lifecycle;
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
 use crate::recording::{Gone, Line};
 use crate::response::Command;
 use crate::response::escapee::Outsider;
-use crate::sensor::Counted;
+use crate::sensor::{Counted, SensorError};
 use std::time::{Instant, SystemTime};
+
+/// Cgroups of which is remembered that they were told as not watched.
+const REFUSED_MAX: usize = 1024;
 
 impl Engine {
     pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, terms: Terms) -> Result<AgentId, MonitorError> {
@@ -23,16 +28,33 @@ impl Engine {
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
-        let watched = self.sensor.switch_off(id, terms.without).and_then(|()| self.sensor.watch(id, &roots.fds(), || list(&roots)));
+        let watched = self.sensor.switch_off(id, terms.without).and_then(|()| self.sensor.watch(id, &roots.fds()));
         self.floods.begin(&self.sensor, id);
         self.update_probes();
         self.next_tick = Instant::now();
         match watched {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                self.refused.retain(|cgroup| !ids(&roots).any(|id| id == *cgroup));
+                Ok(id)
+            }
             Err(error) => {
                 self.unwatch(id);
+                self.unwatched(name, &roots, &error);
                 Err(error.into())
             }
+        }
+    }
+
+    /// An agent is not watched that should be. Counts always; the log says it once, since the daemon tries again each second.
+    fn unwatched(&mut self, name: &str, roots: &AgentCgroups, error: &SensorError) {
+        self.recorder.unwatched();
+        let Some(root) = roots.roots().first() else { return };
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.clear();
+        }
+        if self.refused.insert(root.id()) {
+            let cgroup = self.mount.relative(root).display().to_string();
+            self.outputs.lifecycle(boot_ns(), &Lifecycle::Unwatched { name, cgroup: &cgroup, error: &error.to_string() });
         }
     }
 
@@ -45,7 +67,7 @@ impl Engine {
 
     pub(super) fn begin_canary(&mut self, cgroups: &AgentCgroups) -> Result<(), MonitorError> {
         self.canary.begin();
-        let watched = self.sensor.watch(CANARY, &cgroups.fds(), || list(cgroups));
+        let watched = self.sensor.watch(CANARY, &cgroups.fds());
         self.update_probes();
         if watched.is_err() {
             self.stop_watching(CANARY);
@@ -100,19 +122,13 @@ impl Engine {
     /// came there.
     pub(super) fn look_again(&mut self) {
         for entry in self.register.iter() {
-            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds(), || list(&entry.cgroups)) {
+            if let Err(error) = self.sensor.watch(entry.agent.id, &entry.cgroups.fds()) {
                 tracing::error!("cannot look again for what is agent {}'s: {error}", entry.agent.name);
             }
         }
     }
 }
 
-/// Every cgroup of an agent, nested ones included.
-fn list(cgroups: &AgentCgroups) -> Vec<CgroupId> {
-    let mut ids = Vec::new();
-    for root in cgroups.roots() {
-        ids.push(root.id());
-        ids.extend(root.descendants(WalkLimits::default()).0.into_iter().map(|(id, _)| id));
-    }
-    ids
+fn ids(cgroups: &AgentCgroups) -> impl Iterator<Item = CgroupId> {
+    cgroups.roots().iter().map(Cgroup::id)
 }

@@ -7,7 +7,8 @@ use crate::agents::{Entry, State};
 use crate::clock::boot_ns;
 use crate::event::AgentId;
 use crate::log::StateView;
-use crate::recording::{Line, Lost};
+use crate::process::Agent;
+use crate::recording::{Line, Lost, Time};
 use crate::sensor::Counted;
 use crate::sensor::frames::Frames;
 use std::time::{Instant, SystemTime};
@@ -18,12 +19,40 @@ impl Engine {
         self.next_tick = Instant::now() + TICK;
         self.sensor.flush_messages();
         self.take_counted(Counted::Over(boot_ns()));
+        self.let_go(frames);
+        self.tell_forgotten();
         self.account();
         self.see_states();
         self.recorder.tick(frames, &self.register, &self.stages);
         self.recorder.correlations(self.stages.rules().state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
+        }
+    }
+
+    /// What waits for its call and will not get it, when no event comes either. With events still to be read it is theirs to say
+    /// what time it is.
+    fn let_go(&mut self, frames: &Frames) {
+        if !frames.is_empty() {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.complete);
+        let now_ns = boot_ns();
+        self.stages.let_go_old(now_ns, &mut old);
+        if !old.is_empty() {
+            self.record_line(Line::Time(Time { now_ns }));
+        }
+        old.drain(..).for_each(|event| self.event(&event));
+        self.complete = old;
+    }
+
+    /// Living processes that the table had no room for, by agent.
+    fn tell_forgotten(&mut self) {
+        for (agent, processes) in self.stages.take_evicted() {
+            let Some(entry) = self.register.get(agent) else { continue };
+            let Agent { name, session, .. } = &entry.agent;
+            tracing::warn!("agent {name}/{session} fills the process table: {processes} of its living processes are forgotten");
+            self.outputs.forgotten(boot_ns(), &entry.agent, processes);
         }
     }
 

@@ -103,14 +103,14 @@ fn signal() -> BoxedStrategy<Signal> {
 
 fn socket() -> BoxedStrategy<Socket> {
     let kind = select(vec![Kind::Connect, Kind::Bind, Kind::Listen, Kind::Accept, Kind::Socket, Kind::Send]);
-    (kind, address(), address(), option::of(address()), any::<(bool, bool, u16, u16, u32, i32, u32, u32)>())
-        .prop_map(|(kind, peer, local, at_exit, (from_kernel, differs, family, sock_type, protocol, fd, count, send_flags))| Socket {
+    (kind, address(), address(), option::of(address()), option::of(address()), any::<(bool, u16, u16, u32, i32, u32, u32)>())
+        .prop_map(|(kind, peer, local, at_exit, asked, (from_kernel, family, sock_type, protocol, fd, count, send_flags))| Socket {
             kind,
             peer,
             local,
             at_exit,
             from_kernel,
-            differs,
+            asked,
             family,
             sock_type,
             protocol,
@@ -225,7 +225,8 @@ fn process() -> BoxedStrategy<Detail> {
         any::<(u32, [u8; 16], [u8; 16])>().prop_map(|(thread, before, after)| Detail::ThreadName(ThreadName::new(thread, before, after))),
         any::<u32>().prop_map(|number| Detail::UnknownCall(UnknownCall { number })),
         (any::<u32>(), text()).prop_map(|(option, argv)| Detail::Argv(Argv { option, argv })),
-        any::<(u32, bool)>().prop_map(|(number, initial)| Detail::Capability(Capability { number, in_initial_namespace: initial })),
+        (any::<(u32, bool)>(), option::of(select(vec!["mount", "kill"])))
+            .prop_map(|((number, initial), call)| Detail::Capability(Capability { number, call, in_initial_namespace: initial })),
     ]
     .boxed()
 }

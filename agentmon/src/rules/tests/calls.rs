@@ -2,11 +2,13 @@
 
 use super::support::{Case, case, path, text};
 use crate::event::{Call, Detail, FileId, Fork, Kind, Path, PathTrust, ProcessKey, Target};
-use agentmon_common::syscalls::{ARG_NAMES, NAMES, SHAPES};
+use agentmon_common::syscalls::{ARG_NAMES, NAMES, SHAPES, variants};
 
-/// A call of this name, with these plain arguments.
+/// A call of this name, with these plain arguments: of one that is many things the first say which.
 pub fn call(name: &'static str, args: &[(&str, u64)]) -> Case {
     let op = NAMES.iter().position(|known| *known == name).unwrap_or_else(|| panic!("no call {name}"));
+    let given = |at: usize| args.get(at).map_or(0, |(_, value)| *value);
+    let op = usize::from(variants::of(u8::try_from(op).unwrap(), given(0), given(1)));
     let kind =
         Kind::ALL.into_iter().find(|kind| *kind as u16 == SHAPES[op].kind).unwrap_or_else(|| panic!("{name} has an event of its own"));
     let mut values = [0; 4];

@@ -54,7 +54,7 @@ fn mistakes_are_found_where_they_are() {
         (
             "Image|endswith",
             "TargetFilename",
-            "r.yml:6:9: error: process_creation events have no field `TargetFilename`\n  hint: it is a field of file_event, file_access, file_change, file_delete, file_rename, file_link, permission_change, mount, driver_load, system_setting, io_uring",
+            "r.yml:6:9: error: process_creation events have no field `TargetFilename`\n  hint: it is a field of file_event, file_access, file_change, file_delete, file_rename, file_link, permission_change, mount, driver_load, system_setting, io_uring, process_tampering, process_access",
         ),
         (
             "condition: selection",

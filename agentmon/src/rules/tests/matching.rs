@@ -397,6 +397,8 @@ fn a_request_to_a_ring_is_what_it_asks_for_and_submitted() {
     assert!(matches("file_delete", "s: {PathMismatch: false}\ncondition: s", &both));
     both.event.flags |= flags::MISMATCH;
     assert!(matches("file_delete", "s: {PathMismatch: true}\ncondition: s", &both));
+    both.event.flags = flags::MISMATCH;
+    assert!(matches("file_delete", "s: {PathMismatch: true}\ncondition: s", &both), "one path of two is the kernel's");
     let request = unlink_by_uring("/home/u/x");
     assert!(matches("io_uring", "s: {Opcode: unlinkat, Outcome: submitted, TargetFilename: /home/u/x}\ncondition: s", &request));
     assert!(matches("file_delete", "s: {TargetFilename: /home/u/x, Directory: 'false'}\ncondition: s", &request));

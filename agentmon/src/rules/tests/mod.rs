@@ -13,4 +13,5 @@ mod loading;
 mod matching;
 mod pack;
 mod reference;
+mod requests;
 pub(super) mod support;

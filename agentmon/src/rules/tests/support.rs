@@ -288,7 +288,7 @@ pub fn dns(name: &'static str, rtype: u16, rcode: u8, answers: &[&'static str]) 
 
 /// A capability that was used.
 pub fn capability(number: u32, in_initial_namespace: bool) -> Case {
-    case("sethostname", Detail::Capability(Capability { number, in_initial_namespace }))
+    case("capability_use", Detail::Capability(Capability { number, call: Some("sethostname"), in_initial_namespace }))
 }
 
 /// A signal to this process.

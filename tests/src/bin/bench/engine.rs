@@ -140,9 +140,7 @@ impl InProcess {
         let (drain, frames) = ring::start(source, decoder.thread().clone())?;
         sender.send(frames).ok().context("the decoder ended early")?;
         if let Some(cgroup) = agent {
-            let id = cgroup.id();
-            let root = std::fs::File::open(cgroup.path()).context("cannot open the cgroup")?;
-            sensor.watch(AgentId(1), &[root.as_fd()], || vec![id])?;
+            sensor.watch(AgentId(1), &[cgroup.open().as_fd()])?;
         }
         Ok(Self { sensor, drain: Some(drain), decoder: Some(decoder), shared })
     }

@@ -69,6 +69,19 @@ const MAY_BE_MISSING: &[&str] = &[
     "process_vm_readv",
     "process_vm_writev",
     "open_by_handle_at",
+    "memfd_secret",
+    "userfaultfd",
+    "seccomp",
+    "landlock_restrict_self",
+    "lsm_set_self_attr",
+    "open_tree_attr",
+    "quotactl_fd",
+    "request_key",
+    "mq_unlink",
+    "process_madvise",
+    "move_pages",
+    "migrate_pages",
+    "kcmp",
 ];
 
 /// What a call must come to.

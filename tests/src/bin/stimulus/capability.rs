@@ -10,8 +10,13 @@ fn ask() -> i64 {
     sys(libc::SYS_sethostname, &[0, u64::MAX])
 }
 
-fn told(op: &str, ret: i64, capability: &str) -> Truth {
-    Truth::of(op, ret).with("kind", "capability").with("capability", capability).with("initial_namespace", true).with("compat", false)
+fn told(call: &str, ret: i64, capability: &str) -> Truth {
+    Truth::of("capability_use", ret)
+        .with("call", call)
+        .with("kind", "capability")
+        .with("capability", capability)
+        .with("initial_namespace", true)
+        .with("compat", false)
 }
 
 /// What every program of this test does.

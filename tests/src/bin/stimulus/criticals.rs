@@ -12,6 +12,20 @@ pub fn flood_opens(processes: u64, calls: u64) {
     });
 }
 
+/// `processes` children that each execute nothing `calls` times, by as many names; then one executes a program.
+pub fn flood_failing_execs(processes: u64, calls: u64) {
+    flood(processes, calls, |call| {
+        let ret = sys(libc::SYS_execve, &[at(&c(format!("/agentmon-missing-{call}"))), 0, 0]);
+        assert_eq!(ret, -i64::from(libc::ENOENT), "execve");
+    });
+    let child = fork(|| {
+        let ret = execute_itself();
+        panic!("execve: {ret}");
+    });
+    assert_eq!(wait(child), 0);
+    Truth::of_process("executed", child).print();
+}
+
 /// `processes` children that each become who they are `calls` times.
 pub fn flood_identities(processes: u64, calls: u64) {
     let uid = sys(libc::SYS_getuid, &[]) as u64;
@@ -36,16 +50,11 @@ fn flood(processes: u64, calls: u64, call: impl Fn(u64)) {
 /// `rounds` times one operation of each critical kind that needs no other cgroup; `target` ignores `SIGUSR1`. Each child
 /// opens something between its creation, its new program and its end.
 pub fn criticals(target: u64, rounds: u64) {
-    let itself = std::env::current_exe().expect("this program");
-    let itself = c(std::os::unix::ffi::OsStrExt::as_bytes(itself.as_os_str()));
-    let variable = c(format!("{}=1", crate::NOOP));
-    let arguments = [at(&itself), 0];
-    let environment = [at(&variable), 0];
     let uid = sys(libc::SYS_getuid, &[]) as u64;
     for _ in 0..rounds {
         let child = fork(|| {
             sys(libc::SYS_open, &[at(&c("/agentmon-child")), 0]);
-            let ret = sys(libc::SYS_execve, &[at(&itself), arguments.as_ptr() as u64, environment.as_ptr() as u64]);
+            let ret = execute_itself();
             panic!("execve: {ret}");
         });
         assert_eq!(wait(child), 0);
@@ -60,6 +69,15 @@ pub fn criticals(target: u64, rounds: u64) {
         assert!(sys(libc::SYS_delete_module, &[at(&c("agentmon_no_such_module")), 0]) < 0);
     }
     Truth::of_process("done", pid()).with("_rounds", rounds).print();
+}
+
+/// Becomes this program anew, which does nothing then. Returns only what went wrong.
+fn execute_itself() -> i64 {
+    let itself = std::env::current_exe().expect("this program");
+    let itself = c(std::os::unix::ffi::OsStrExt::as_bytes(itself.as_os_str()));
+    let variable = c(format!("{}=1", crate::NOOP));
+    let (arguments, environment) = ([at(&itself), 0], [at(&variable), 0]);
+    sys(libc::SYS_execve, &[at(&itself), arguments.as_ptr() as u64, environment.as_ptr() as u64])
 }
 
 /// Ignores `SIGUSR1` until its standard input is closed.

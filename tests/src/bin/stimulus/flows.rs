@@ -145,3 +145,23 @@ fn nothing_to_tell() {
     socket.connect(socket.local_addr().expect("an address")).expect("a peer");
     socket.send(b"x").expect("a datagram");
 }
+
+/// So many connections at once, both ends of each; then one more, when all of them are closed.
+pub fn many(pairs: u64) {
+    let room = libc::rlimit { rlim_cur: 3 * pairs, rlim_max: 3 * pairs };
+    // SAFETY: a structure that lives until the call returns.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const room) }, 0, "room for the descriptors");
+    let listener = listener();
+    let open: Vec<Pair> = (0..pairs).map(|_| Pair::at(&listener)).collect();
+    drop(open);
+    ended(Pair::at(&listener), 3, 4, true);
+}
+
+/// A hundred connections that stay open until the end of input.
+pub fn hold() {
+    let listener = listener();
+    let open: Vec<Pair> = (0..100).map(|_| Pair::at(&listener)).collect();
+    Truth::of_process("open", pid()).print();
+    crate::scope::wait_for_input();
+    drop(open);
+}

@@ -18,6 +18,7 @@ mod flows;
 mod groups;
 mod hostile;
 mod identity;
+mod ipc;
 mod mounts;
 mod names;
 mod netlink;
@@ -29,12 +30,16 @@ mod process;
 mod race;
 mod reach;
 mod repeats;
+mod requests;
 mod scope;
 mod sends;
+mod settings;
 mod signals;
 mod sockets;
+mod swaps;
 mod sys;
 mod system;
+mod times;
 mod truth;
 mod unknown;
 mod unlinks;
@@ -92,8 +97,14 @@ fn main() -> ExitCode {
         "reach" => reach::all(dir),
         "reach-unwanted" => reach::unwanted(dir),
         "system" => system::all(dir),
+        "settings" => settings::all(dir),
+        "settings-unwanted" => settings::unwanted(),
+        "requests" => requests::all(dir),
+        "times" => times::all(dir),
+        "ipc" => ipc::all(dir),
         "filtered" => filtered::all(dir),
         "flip-first" => flips::all(dir, number(1), false),
+        "flip-opens" => flips::opens(dir, number(1)),
         "flip-second" => flips::all(dir, number(1), true),
         "unreadable" => unreadable::all(dir),
         "flip-once" => unreadable::flip_once(dir, number(1)),
@@ -103,11 +114,13 @@ fn main() -> ExitCode {
         "thread-storm" => hostile::thread_storm(dir, number(1)),
         "close-race" => hostile::close_race(dir, number(1)),
         "flood-identities" => criticals::flood_identities(number(0), number(1)),
+        "flood-failing-execs" => criticals::flood_failing_execs(number(0), number(1)),
         "flood-opens" => criticals::flood_opens(number(0), number(1)),
         "ignore" => criticals::ignore(),
         "criticals" => criticals::criticals(number(0), number(1)),
         "flood" => hostile::flood(number(0), number(1)),
         "repeat" => repeats::one(number(0)),
+        "repeat-refused" => repeats::refused(dir, number(1)),
         "repeat-many" => repeats::many(number(0), number(1)),
         "repeat-others" => repeats::others(number(0)),
         "pause" => scope::pause(),
@@ -131,12 +144,18 @@ fn main() -> ExitCode {
         "paths-ring" => paths::ring(dir),
         "paths-flip" => paths::flip(dir, number(1)),
         "paths-flip-directory" => paths::flip_directory(dir, number(1)),
+        "paths-flip-descriptor" => paths::flip_descriptor(dir, number(1)),
+        "swap-directory" => swaps::directory(dir, false),
+        "swap-directory-and-back" => swaps::directory(dir, true),
+        "swap-sockets" => swaps::sockets(dir),
         "cgroups" => groups::all(text(0), text(1)),
         "thread-names" => names::threads(),
         "arguments" => names::arguments(),
         "unknown-calls" => unknown::all(),
         "unknown-flood" => unknown::flood(number(0)),
         "flows" => flows::all(),
+        "flows-hold" => flows::hold(),
+        "flows-many" => flows::many(number(0)),
         "capabilities" => capability::all(),
         "capabilities-once" => capability::once(),
         "dns" => dns::all(),

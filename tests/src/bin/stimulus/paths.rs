@@ -5,7 +5,7 @@
 //! what is asked for (`unlinks`, `changes`, `uring`).
 
 use crate::race::{raced, set_last};
-use crate::sys::{AT_FDCWD, at, below, bytes, c, int80, low_page, sys};
+use crate::sys::{AT_FDCWD, at, below, bytes, c, fd, int80, low_page, sys};
 use crate::truth::Truth;
 use crate::uring::{Request, Ring};
 use std::ffi::CString;
@@ -180,22 +180,36 @@ pub fn flip(dir: &Path, rounds: u64) {
 /// Removals by a relative path, while another thread moves the process to another directory.
 pub fn flip_directory(dir: &Path, rounds: u64) {
     let (one, two, name) = (c(bytes(below(dir, "one"))), c(bytes(below(dir, "two"))), c("x"));
-    for directory in ["one", "two"] {
-        std::fs::create_dir(below(dir, directory)).expect("a directory");
-    }
     let go_to = |directory: &CString| assert_eq!(sys(libc::SYS_chdir, &[at(directory)]), 0, "chdir");
+    let unlink = || sys(libc::SYS_unlink, &[at(&name)]);
+    flip_between(dir, rounds, "unlink", || go_to(&one), || go_to(&two), unlink);
+}
+
+/// Removals below a descriptor, while another thread puts another directory there.
+pub fn flip_descriptor(dir: &Path, rounds: u64) {
+    let directories = ["one", "two"].map(|name| {
+        let path = below(dir, name);
+        std::fs::create_dir(&path).expect("a directory");
+        crate::files::directory(&path)
+    });
+    let (here, name) = (sys(libc::SYS_dup, &[fd(directories[0])]), c("x"));
+    let put = |directory: i64| assert_eq!(sys(libc::SYS_dup2, &[fd(directory), fd(here)]), here, "dup2");
+    let unlink = || sys(libc::SYS_unlinkat, &[fd(here), at(&name), 0]);
+    flip_between(dir, rounds, "unlinkat", || put(directories[0]), || put(directories[1]), unlink);
+}
+
+/// Removals of which another thread changes, at any moment of the call, in which of two directories they are.
+fn flip_between(dir: &Path, rounds: u64, op: &str, to_one: impl Fn(), to_two: impl Fn() + Sync, unlink: impl Fn() -> i64) {
+    for directory in ["one", "two"] {
+        std::fs::create_dir_all(below(dir, directory)).expect("a directory");
+    }
     let prepare = || {
         ["one/x", "two/x"].iter().for_each(|name| write(below(dir, name), "x").expect("a file"));
-        go_to(&one);
+        to_one();
     };
-    raced(
-        rounds,
-        prepare,
-        || go_to(&two),
-        |round| {
-            let ret = sys(libc::SYS_unlink, &[at(&name)]);
-            assert_eq!(ret, 0, "unlink");
-            Truth::of("unlink", ret).with("_round", round).bytes("_meant", gone(dir, ["one/x", "two/x"])).print();
-        },
-    );
+    raced(rounds, prepare, to_two, |round| {
+        let ret = unlink();
+        assert_eq!(ret, 0, "{op}");
+        Truth::of(op, ret).with("_round", round).bytes("_meant", gone(dir, ["one/x", "two/x"])).print();
+    });
 }

@@ -12,13 +12,13 @@ use std::path::Path;
 
 const PAGE: u64 = 4096;
 /// A process id that cannot be (`PID_MAX_LIMIT` is 4 Mi).
-const NOBODY: u64 = 0x3fff_ffff;
+pub const NOBODY: u64 = 0x3fff_ffff;
 
 /// A child that waits to be killed.
-struct Victim(i64);
+pub struct Victim(i64);
 
 impl Victim {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(fork(|| {
             loop {
                 sys(libc::SYS_pause, &[]);
@@ -26,11 +26,11 @@ impl Victim {
         }))
     }
 
-    fn pid(&self) -> u64 {
+    pub fn pid(&self) -> u64 {
         self.0 as u64
     }
 
-    fn target(&self) -> Arg<'static> {
+    pub fn target(&self) -> Arg<'static> {
         Is("target_pid", self.pid())
     }
 }
@@ -75,7 +75,7 @@ fn traces(calls: Calls) {
 }
 
 /// Vectors of one byte each, as the ABI wants them: at `ours` and at `theirs`.
-fn vectors(calls: Calls, ours: u64, theirs: u64) -> [Vec<u8>; 2] {
+pub fn vectors(calls: Calls, ours: u64, theirs: u64) -> [Vec<u8>; 2] {
     [ours, theirs]
         .map(|at| if calls.0.is_compat() { [at as u32, 1].map(u32::to_ne_bytes).concat() } else { [at, 1].map(u64::to_ne_bytes).concat() })
 }

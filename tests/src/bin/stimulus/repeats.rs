@@ -1,7 +1,8 @@
 //! The same failure again and again, and what somebody could hide among it.
 
-use crate::sys::{at, c, pid, sys};
+use crate::sys::{at, below, bytes, c, pid, sys};
 use crate::truth::Truth;
+use std::path::Path;
 
 fn unlink(name: &str) {
     assert_eq!(sys(libc::SYS_unlink, &[at(&c(name))]), -i64::from(libc::ENOENT), "{name}");
@@ -17,6 +18,16 @@ pub fn one(times: u64) {
         unlink(&name);
     }
     Truth::of_process("done", pid()).with("_unlinks", times + 1).print();
+}
+
+/// `times` times the removal of a directory that is not empty: the kernel refuses it when it has resolved everything.
+pub fn refused(dir: &Path, times: u64) {
+    std::fs::create_dir_all(below(dir, "full/x")).expect("a directory");
+    let path = c(bytes(below(dir, "full")));
+    for _ in 0..times {
+        assert_eq!(sys(libc::SYS_rmdir, &[at(&path)]), -i64::from(libc::ENOTEMPTY));
+    }
+    Truth::of_process("done", pid()).with("_rmdirs", times).bytes("_path", bytes(below(dir, "full"))).print();
 }
 
 /// `rounds` times unlink of nothing by each of `names` names.

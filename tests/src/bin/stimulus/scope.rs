@@ -41,6 +41,14 @@ fn move_to(group: &str) {
     std::fs::write(format!("{group}/cgroup.procs"), "0").unwrap_or_else(|error| panic!("move to {group}: {error}"));
 }
 
+/// Makes as many cgroups in one as it is told: `GROUP NUMBER`, with the numbers as names.
+fn fill(argument: &str) {
+    let (group, number) = argument.rsplit_once(' ').expect("a number");
+    for name in 0..number.parse::<u32>().expect("a number") {
+        std::fs::create_dir(format!("{group}/{name}")).unwrap_or_else(|error| panic!("cgroup {name} of {group}: {error}"));
+    }
+}
+
 /// Leaves for `group`, then acts itself, through a thread and through a child and its thread.
 pub fn escape(group: &str, name: &str) {
     sign(&format!("{name}-inside"));
@@ -96,7 +104,7 @@ pub fn threads(name: &str) {
     sign(&format!("{name}-leader"));
 }
 
-/// Does what it is told, line by line: `sign NAME`, `move GROUP`, `zombie`, `fork`.
+/// Does what it is told, line by line: `sign NAME`, `move GROUP`, `fill GROUP NUMBER`.
 pub fn agent() {
     Truth::of_process("ready", pid()).with("_start", start_ticks(pid())).print();
     for line in std::io::stdin().lines() {
@@ -105,6 +113,7 @@ pub fn agent() {
         match word {
             "sign" => sign(argument),
             "move" => move_to(argument),
+            "fill" => fill(argument),
             _ => panic!("unknown order {line}"),
         }
         Truth::of_process("ready", pid()).print();

@@ -3,19 +3,19 @@
 //! Not for: netlink (`netlink`).
 
 use crate::network::{connect, local, sockaddr, sockaddr_un, socket};
-use crate::sys::{below, bytes, fd, int80, low_page, sys, tid};
+use crate::sys::{below, bytes, fd, int80, low_page, sleeps, sys, tid};
 use crate::truth::Truth;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-const PAYLOAD: &[u8] = b"payload";
+pub const PAYLOAD: &[u8] = b"payload";
 
 fn to(port: u16) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)
 }
 
-fn bound(family: i32, kind: i32, address: &[u8]) -> i64 {
+pub fn bound(family: i32, kind: i32, address: &[u8]) -> i64 {
     let socket = socket(family, kind);
     assert_eq!(sys(libc::SYS_bind, &[fd(socket), address.as_ptr() as u64, address.len() as u64]), 0, "bind");
     socket
@@ -26,12 +26,12 @@ fn receiver() -> u16 {
     local(bound(libc::AF_INET, libc::SOCK_DGRAM, &sockaddr(to(0)))).expect("an address").port()
 }
 
-fn sendto(socket: i64, flags: i32, address: &[u8]) -> i64 {
+pub fn sendto(socket: i64, flags: i32, address: &[u8]) -> i64 {
     let to = if address.is_empty() { 0 } else { address.as_ptr() as u64 };
     sys(libc::SYS_sendto, &[fd(socket), PAYLOAD.as_ptr() as u64, PAYLOAD.len() as u64, flags as u64, to, address.len() as u64])
 }
 
-fn truth(op: &str, ret: i64, socket: i64, peer: &str) -> Truth {
+pub fn truth(op: &str, ret: i64, socket: i64, peer: &str) -> Truth {
     Truth::of(op, ret).with("kind", "send").with("fd", socket).with("peer", peer).with("changed", false).with("at_exit", "none")
 }
 
@@ -186,11 +186,4 @@ pub fn changed(dir: &Path) {
         let done = truth("sendto", ret, sender, &format!("unix {}", path.escape_ascii())).with("changed", true);
         done.with("at_exit", format!("unix {}", after.escape_ascii())).print();
     });
-}
-
-/// Whether a thread of this process waits for something.
-fn sleeps(tid: i64) -> bool {
-    let stat = std::fs::read(format!("/proc/self/task/{tid}/stat")).expect("a thread");
-    let after_comm = stat.iter().rposition(|byte| *byte == b')').expect("a name");
-    stat.get(after_comm + 2) == Some(&b'S')
 }

@@ -150,3 +150,10 @@ pub fn low_page(content: &[u8]) -> u32 {
     unsafe { std::ptr::copy_nonoverlapping(content.as_ptr(), page.cast::<u8>(), content.len()) };
     u32::try_from(page as u64).expect("MAP_32BIT")
 }
+
+/// Whether a thread of this process waits for something.
+pub fn sleeps(tid: i64) -> bool {
+    let stat = std::fs::read(format!("/proc/self/task/{tid}/stat")).expect("a thread");
+    let after_comm = stat.iter().rposition(|byte| *byte == b')').expect("a name");
+    stat.get(after_comm + 2) == Some(&b'S')
+}
