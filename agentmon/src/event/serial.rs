@@ -297,7 +297,7 @@ fn operations() -> &'static HashSet<&'static str> {
             .chain((0..=u8::MAX).filter_map(|opcode| Some(uring::named(opcode)?.0)))
             .chain(HOOKS.iter().map(|hook| hook.function))
             .chain(actions.map(CgroupAction::operation))
-            .chain(["dns_egress", "dns_ingress"])
+            .chain(["dns_egress", "dns_ingress", "capability_use"])
             .filter(|name| !name.is_empty())
             .collect()
     })
