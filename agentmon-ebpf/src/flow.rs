@@ -7,6 +7,7 @@ use crate::errors::{ProbeError, count, finish};
 use crate::kernel::{load, offset, read};
 use crate::maps::{AM_FLOWING, AM_FLOWS, Attached, FLOWS_OF_AGENT, Scratch};
 use crate::record::Record;
+use crate::repeat::as_map_value;
 use crate::scope;
 use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{FlowFixed, SocketFixed, kind};
@@ -56,6 +57,8 @@ extern "C" fn am_flow_begins(scratch: *const Scratch, key: u64) -> u64 {
     }
     // SAFETY: not null, and the verifier has checked at the call that all of it is there. Header and fixed part of a socket's record
     // stand one behind the other at its start, as in `Attached`.
+    let Some(scratch) = as_map_value(unsafe { &(*scratch.cast::<Attached>()).header }) else { return 1 };
+    // SAFETY: as above.
     let attached = unsafe { &*scratch.cast::<Attached>() };
     // A connect that was under way is made once more.
     forget(key);
