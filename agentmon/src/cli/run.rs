@@ -90,6 +90,9 @@ pub struct Run {
     /// Also write the log to this directory, as the daemon does.
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    /// Also record every event to this new file, for `agentmon replay`; it holds all that the agent's programs were told.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Where to serve Prometheus metrics.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9188")]
     metrics: SocketAddr,
@@ -207,6 +210,7 @@ impl Run {
             rules,
             mode: if self.observe { Mode::Observe } else { Mode::Enforce },
             log,
+            record: self.record.clone(),
             screen,
             summary: true,
             metrics: Arc::clone(metrics),

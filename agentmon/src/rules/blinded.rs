@@ -28,7 +28,8 @@ enum Sight {
 
 impl Category {
     /// The kinds of events that can be of this category; io_uring besides, for its requests.
-    const fn kinds(self) -> &'static [Kind] {
+    #[must_use]
+    pub const fn kinds(self) -> &'static [Kind] {
         match self {
             Self::ProcessCreation => &[Kind::Exec],
             Self::FileEvent => &[Kind::Open, Kind::Rename, Kind::Link, Kind::Symlink, Kind::Mkdir, Kind::Mknod],

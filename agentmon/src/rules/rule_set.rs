@@ -6,7 +6,7 @@ use super::Rule;
 use super::category::Category;
 use super::correlation::Correlation;
 use super::matcher::Matcher;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Rules, compiled. Cheap to clone.
@@ -67,6 +67,24 @@ impl RuleSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.rules.is_empty()
+    }
+
+    /// What a rule is about; of a correlation what the rules are about that it counts.
+    #[must_use]
+    pub fn categories(&self, rule: &Rule) -> Vec<Category> {
+        let mut found = BTreeSet::new();
+        let mut numbers: Vec<usize> = (0..self.0.numbered.len()).filter(|number| self.0.numbered[*number].id == rule.id).collect();
+        let mut seen = vec![false; self.0.numbered.len()];
+        while let Some(number) = numbers.pop() {
+            if std::mem::replace(&mut seen[number], true) {
+                continue;
+            }
+            found.extend(self.0.numbered[number].category);
+            let counts =
+                |member: &usize| self.0.counted_by[*member].iter().any(|(index, _)| self.0.correlations[*index].rule as usize == number);
+            numbers.extend((0..self.0.counted_by.len()).filter(counts));
+        }
+        found.into_iter().collect()
     }
 
     pub(super) fn rule(&self, number: u32) -> Option<&Arc<Rule>> {
