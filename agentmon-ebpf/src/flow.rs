@@ -16,6 +16,8 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 /// `TCP_CLOSE` (`include/net/tcp_states.h`).
 const TCP_CLOSE: u8 = 7;
+/// `TCP_SYN_SENT`, likewise.
+const TCP_SYN_SENT: i32 = 2;
 const IPPROTO_TCP: u32 = 6;
 /// `BPF_NOEXIST` (`include/uapi/linux/bpf.h`).
 const NO_EXIST: u64 = 1;
@@ -102,18 +104,20 @@ fn forget(key: u64) {
 /// include/trace/events/sock.h. Runs before the state stands, when the local port is given back already.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn am_sock_state(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::SOCK_STATE, changed(ctx.arg(0), ctx.arg(2)))
+    finish(&ctx, probe::SOCK_STATE, changed(ctx.arg(0), ctx.arg(1), ctx.arg(2)))
 }
 
 #[inline(always)]
-fn changed(sock: *const u8, state: i32) -> Result<(), ProbeError> {
+fn changed(sock: *const u8, before: i32, state: i32) -> Result<(), ProbeError> {
     if state != i32::from(TCP_CLOSE) {
         return Ok(());
     }
     let key = sock as u64;
     let Some(attached) = AM_FLOWS.get_ptr(key) else { return Ok(()) };
     // SAFETY: a map value; only the owner's connect or accept writes it, before the socket can come here.
-    let result = closed(sock, unsafe { &*attached });
+    let attached = unsafe { &*attached };
+    // A connection that was under way and is refused now was none.
+    let result = if before == TCP_SYN_SENT { Ok(()) } else { closed(sock, attached) };
     forget(key);
     result
 }
