@@ -179,7 +179,11 @@ fn load_rules(config: &Config) -> Result<RuleSet> {
     if errors > 0 && config.rules.on_error == OnRuleError::Refuse {
         return Err(BadRules { mistakes: errors }.into());
     }
-    Ok(rules)
+    let policy = &config.rules.policy;
+    if let Some(class) = policy.unknown(&rules).next() {
+        anyhow::bail!("`rules.actions`: no rule has the class `{class}` (agentmon rules list shows the classes)");
+    }
+    Ok(rules.under(policy))
 }
 
 /// Says, for each agent that kinds are switched off for, which rules need them.

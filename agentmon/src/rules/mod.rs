@@ -28,6 +28,7 @@ mod numbers;
 mod pack;
 mod pattern;
 mod placeholder;
+mod profile;
 mod resolve;
 mod rule_set;
 mod satisfiable;
@@ -48,6 +49,7 @@ pub use explain::{Explained, Held, Part, explain};
 pub use field::Field;
 pub use loader::{Loaded, Source, load};
 pub use pack::built_in;
+pub use profile::{Policy, Profile};
 pub use rule_set::RuleSet;
 pub use yaml::FILE_BYTES_MAX;
 

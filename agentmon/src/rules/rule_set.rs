@@ -6,6 +6,8 @@ use super::Rule;
 use super::category::Category;
 use super::correlation::Correlation;
 use super::matcher::Matcher;
+use super::profile::Policy;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -63,6 +65,23 @@ impl RuleSet {
         Self(self.0, files)
     }
 
+    /// The same rules with what a policy lets follow. Its digest says so, unless it is the default.
+    #[must_use]
+    pub fn under(mut self, policy: &Policy) -> Self {
+        if *policy == Policy::default() {
+            return self;
+        }
+        // Nobody else has it yet where rules are loaded; else the others keep theirs.
+        if let Some(compiled) = Arc::get_mut(&mut self.0) {
+            for rule in compiled.rules.iter_mut().chain(&mut compiled.numbered) {
+                let action = policy.action(rule);
+                Arc::make_mut(rule).action = action;
+            }
+            compiled.digest = digest_of(&compiled.digest, policy);
+        }
+        self
+    }
+
     /// Whether there is no rule.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -102,4 +121,11 @@ impl RuleSet {
     pub(super) fn counted_by(&self, rule: u32) -> &[(usize, usize)] {
         self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
     }
+}
+
+fn digest_of(texts: &str, policy: &Policy) -> String {
+    let mut sha = Sha256::new();
+    sha.update(texts);
+    sha.update(format!("{policy:?}"));
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
