@@ -8,6 +8,7 @@ use crate::metrics::serve::BindError;
 use crate::monitor::MonitorError;
 use crate::recording::{self, beside::TestError};
 use crate::response::manual::ManualError;
+use crate::rules::UnknownClass;
 use crate::rules::load::{BadRules, UnreadableRules};
 use crate::sensor::SensorError;
 use crate::view::say;
@@ -91,7 +92,7 @@ fn code(error: &anyhow::Error) -> Option<u8> {
             // 1 is agentmon's own failure, which `run` tells from COMMAND's status 1.
             return Some(launch.exit_code()).filter(|code| *code != FAILED);
         }
-        if cause.is::<ConfigError>() || cause.is::<BadRules>() || cause.is::<UnreadableRules>() {
+        if cause.is::<ConfigError>() || cause.is::<BadRules>() || cause.is::<UnreadableRules>() || cause.is::<UnknownClass>() {
             return Some(USAGE);
         }
         if cause.is::<recording::ReadError>() {

@@ -180,9 +180,7 @@ fn load_rules(config: &Config) -> Result<RuleSet> {
         return Err(BadRules { mistakes: errors }.into());
     }
     let policy = &config.rules.policy;
-    if let Some(class) = policy.unknown(&rules).next() {
-        anyhow::bail!("`rules.actions`: no rule has the class `{class}` (agentmon rules list shows the classes)");
-    }
+    policy.check(&rules)?;
     Ok(rules.under(policy))
 }
 

@@ -49,7 +49,7 @@ pub use explain::{Explained, Held, Part, explain};
 pub use field::Field;
 pub use loader::{Loaded, Source, load};
 pub use pack::built_in;
-pub use profile::{Policy, Profile};
+pub use profile::{Policy, Profile, UnknownClass};
 pub use rule_set::RuleSet;
 pub use yaml::FILE_BYTES_MAX;
 

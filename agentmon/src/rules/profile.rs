@@ -29,6 +29,11 @@ pub struct Policy {
     pub classes: BTreeMap<String, Action>,
 }
 
+/// A class that a policy names and no rule has: most likely misspelt.
+#[derive(Debug, thiserror::Error)]
+#[error("`rules.actions`: no rule has the class `{0}` (agentmon rules list shows the classes)")]
+pub struct UnknownClass(String);
+
 impl Policy {
     /// What follows from a match of this rule.
     #[must_use]
@@ -48,11 +53,16 @@ impl Policy {
         }
     }
 
-    /// Classes that it names and no rule of the set has: most likely misspelt.
-    pub fn unknown<'a>(&'a self, rules: &RuleSet) -> impl Iterator<Item = &'a str> {
+    /// Whether the rules have every class that it names.
+    ///
+    /// # Errors
+    /// The first that none has.
+    pub fn check(&self, rules: &RuleSet) -> Result<(), UnknownClass> {
         let is_known = |class: &str| rules.rules().iter().any(|rule| rule.class.as_deref() == Some(class));
-        let unknown: Vec<&str> = self.classes.keys().map(String::as_str).filter(|class| !is_known(class)).collect();
-        unknown.into_iter()
+        match self.classes.keys().find(|class| !is_known(class)) {
+            Some(class) => Err(UnknownClass(class.clone())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,7 +103,8 @@ mod tests {
         assert!(of_class("bulk_delete").all(|rule| rule.action <= Action::Alert));
         assert!(of_class("key_change").any(|rule| rule.action == Action::Freeze));
         let misspelt = Policy { classes: BTreeMap::from([("bulk_delet".to_owned(), Action::Kill)]), ..Policy::default() };
-        assert_eq!(misspelt.unknown(&rules).collect::<Vec<_>>(), ["bulk_delet"]);
+        assert!(policy.check(&rules).is_ok());
+        assert!(misspelt.check(&rules).unwrap_err().to_string().contains("`bulk_delet`"));
         assert_ne!(rules.digest(), built_in().rules.digest(), "what follows is part of what is loaded");
         assert_eq!(built_in().rules.under(&Policy::default()).digest(), built_in().rules.digest());
     }
