@@ -14,4 +14,4 @@ mod matching;
 mod pack;
 mod reference;
 mod requests;
-pub(super) mod support;
+pub(crate) mod support;
