@@ -57,6 +57,7 @@ impl Category {
             Self::NetworkFlow => &[Kind::Flow],
             Self::DnsQuery => &[Kind::Dns],
             Self::CapabilityUse => &[Kind::Capability],
+            Self::Auditd => &Kind::ALL,
         }
     }
 

@@ -4,6 +4,7 @@
 //! follows a match (`crate::response`). The ways of a rule: `yaml` (positions) → `document`, `detection`, `correlation`
 //! (meaning) → `loader` (a set of rules, and what is wrong with the others) → `matcher`, `groups` (evaluation).
 
+mod audit;
 mod blinded;
 mod bound;
 mod category;
@@ -39,6 +40,7 @@ mod value;
 mod window;
 mod yaml;
 
+pub use audit::AuditField;
 pub use blinded::Blinded;
 pub use category::Category;
 pub use diagnostic::{Diagnostic, Position, Severity};
