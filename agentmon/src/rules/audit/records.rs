@@ -74,7 +74,7 @@ fn has_records(event: &Event) -> bool {
     }
 }
 
-/// Whether `operation` names the system call by which it was done.
+/// Whether a system call that the event names did it.
 fn is_call(event: &Event) -> bool {
     match &event.detail {
         Detail::Exec(_)
@@ -89,6 +89,12 @@ fn is_call(event: &Event) -> bool {
         Detail::ThreadName(_) => event.operation != Kind::ThreadName.name(),
         _ => false,
     }
+}
+
+/// The system call; of a program that was executed the kernel does not say which of the two it was.
+pub(super) fn call(event: &Event) -> Option<&'static str> {
+    let name = if event.operation == Kind::Exec.name() { "execve" } else { event.operation };
+    is_call(event).then_some(name)
 }
 
 /// Most paths of an operation: two, each as it was asked for and as it was resolved.

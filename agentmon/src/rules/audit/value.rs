@@ -3,7 +3,7 @@
 //! Not for: which records there are (`super::records`).
 
 use super::field::AuditField;
-use super::records::{Record, RecordType, paths};
+use super::records::{Record, RecordType, call, paths};
 use crate::event::{Address, Detail, Event, Socket, flags};
 use crate::process::Operation;
 use crate::rules::joined::{Joined, join};
@@ -17,7 +17,7 @@ pub(in crate::rules) fn value<'a>(field: AuditField, operation: &Operation<'a>, 
     match field {
         AuditField::Type => word(record.of.name()),
         AuditField::Line => some(&joined.line),
-        AuditField::Syscall => word(event.operation),
+        AuditField::Syscall => word(call(event)?),
         AuditField::Arch => word(if event.has(flags::COMPAT) { "40000003" } else { "c000003e" }),
         AuditField::Success => word(if event.outcome.succeeded() { "yes" } else { "no" }),
         AuditField::Exit => short(event.outcome.0),
@@ -96,7 +96,7 @@ pub(in crate::rules) fn line(line: &mut Vec<u8>, operation: &Operation<'_>, reco
     };
     match record.of {
         RecordType::Syscall => {
-            add(event.operation.as_bytes());
+            add(call(event).unwrap_or_default().as_bytes());
             add(event.comm());
             add(image(operation).map_or(&[], |image| &image.exe.bytes));
         }

@@ -100,9 +100,13 @@ fn calls_are_syscall_records() {
     assert!(!fires("type: SYSCALL\nSYSCALL: socket\na0: 26", &made(17, 3, 0)));
     assert!(fires("type: SYSCALL\nSYSCALL:\n    - 'execve'\n    - 'execveat'\neuid: 33", &exec("/bin/sh", "sh").user(33, 33)));
     assert!(!fires("type: SYSCALL\nSYSCALL: execve\neuid: 33", &exec("/bin/sh", "sh")));
+    let mut told = exec("/bin/sh", "sh");
+    told.event.operation = "exec";
+    assert!(fires("SYSCALL: execve", &told), "as the kernel tells of a success");
     assert!(fires("type: SYSCALL\ncomm: worker\nexe|endswith: /bash\nsuccess: 'yes'\narch: c000003e", &identity(0, 0)));
     assert!(fires("type: SYSCALL\nSYSCALL: kill\npid: 4242\nexit: 0", &signal(9, 77, false)));
     assert!(!fires("type: SYSCALL\npid|exists: true", &unlink_by_uring("/x")), "no call was made for it");
+    assert!(!fires("SYSCALL|exists: true", &unlink_by_uring("/x")) && !fires("SYSCALL|exists: true", &resolved_unlink("/x")));
     assert!(!fires("pid|exists: true", &leave()), "nothing that auditd would write");
 }
 
