@@ -48,6 +48,14 @@ pub(super) fn possible(field: AuditField, test: &Test) -> bool {
     matches!(test, Test::Reference(_)) || given(field).is_none_or(|mut values| values.any(|value| test.passes(value.as_bytes())))
 }
 
+/// The same in records of one type: the arguments of a call are hexadecimal numbers.
+pub(super) fn possible_in(record: RecordType, field: AuditField, test: &Test) -> bool {
+    match (record, field, test) {
+        (RecordType::Syscall, AuditField::Argument(_), Test::Literal(literal)) => literal.text.iter().all(u8::is_ascii_hexdigit),
+        _ => possible(field, test),
+    }
+}
+
 /// The values of a field, where they can be told beforehand.
 fn given(field: AuditField) -> Option<Box<dyn Iterator<Item = &'static str>>> {
     Some(match field {

@@ -61,6 +61,16 @@ impl View {
     }
 }
 
+/// The records of an operation, each with the fields that auditd itself would put there.
+#[cfg(test)]
+pub(super) fn shown(operation: &Operation<'_>) -> Vec<(Record, Vec<AuditField>)> {
+    let records = RecordType::ALL.into_iter().flat_map(|of| records::of(of, operation).collect::<Vec<_>>());
+    let all = || (0..AuditField::COUNT).map(AuditField::at);
+    let of_calls = |field: &AuditField| RecordType::ALL.into_iter().all(|record| field.is_in(record));
+    let shown = |of, field: &AuditField| field.is_in(of) && (of == RecordType::Syscall || *field == AuditField::Type || !of_calls(field));
+    records.map(|record| (record, all().filter(|field| shown(record.of, field)).collect())).collect()
+}
+
 /// Whether some record may match the condition.
 pub(super) fn can_match(condition: &Condition) -> bool {
     RecordType::ALL.into_iter().any(|record| satisfiable(&within(condition, record)))
@@ -102,7 +112,7 @@ fn decided(atom: &Atom, record: RecordType) -> Option<bool> {
     if field == AuditField::Type {
         return Some(atom.test.passes(record.name().as_bytes()));
     }
-    (!field.is_in(record) || !given::possible(field, &atom.test)).then_some(false)
+    (!field.is_in(record) || !given::possible_in(record, field, &atom.test)).then_some(false)
 }
 
 fn without(parts: Vec<Condition>, which: impl Fn(&Condition) -> bool) -> Vec<Condition> {

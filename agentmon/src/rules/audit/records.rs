@@ -49,19 +49,18 @@ impl Record {
 }
 
 /// The records of one type.
-pub(super) fn of(of: RecordType, operation: &Operation<'_>) -> impl Iterator<Item = Record> {
+pub(super) fn of(of: RecordType, operation: &Operation<'_>) -> impl Iterator<Item = Record> + use<> {
     let event = operation.event;
     let places = match of {
         _ if !has_records(event) => 0,
         RecordType::Syscall => usize::from(is_call(event)),
         RecordType::Execve => usize::from(matches!(event.detail, Detail::Exec(_))),
-        RecordType::Path => PATHS_MAX,
+        RecordType::Path => paths(event).iter().flatten().count(),
         RecordType::Cwd => usize::from(paths(event)[0].is_some()),
         RecordType::Proctitle => 1,
         RecordType::Sockaddr => usize::from(matches!(&event.detail, Detail::Socket(socket) if !socket.about().is_unknown())),
     };
-    let has = move |place: &usize| of != RecordType::Path || paths(event)[*place].is_some();
-    (0..places).filter(has).map(move |place| Record { of, place })
+    (0..places).map(move |place| Record { of, place })
 }
 
 /// Whether the operation is a system call of the process, or what the kernel did for one.
