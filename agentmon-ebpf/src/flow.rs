@@ -7,6 +7,7 @@ use crate::errors::{ProbeError, count, finish};
 use crate::kernel::{load, offset, read};
 use crate::maps::{AM_FLOWING, AM_FLOWS, Attached, FLOWS_OF_AGENT, Scratch};
 use crate::record::Record;
+use crate::repeat::as_map_value;
 use crate::scope;
 use agentmon_common::offsets::ABSENT;
 use agentmon_common::record::{FlowFixed, SocketFixed, kind};
@@ -15,6 +16,8 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 /// `TCP_CLOSE` (`include/net/tcp_states.h`).
 const TCP_CLOSE: u8 = 7;
+/// `TCP_SYN_SENT`, likewise.
+const TCP_SYN_SENT: i32 = 2;
 const IPPROTO_TCP: u32 = 6;
 /// `BPF_NOEXIST` (`include/uapi/linux/bpf.h`).
 const NO_EXIST: u64 = 1;
@@ -56,6 +59,8 @@ extern "C" fn am_flow_begins(scratch: *const Scratch, key: u64) -> u64 {
     }
     // SAFETY: not null, and the verifier has checked at the call that all of it is there. Header and fixed part of a socket's record
     // stand one behind the other at its start, as in `Attached`.
+    let Some(scratch) = as_map_value(unsafe { &(*scratch.cast::<Attached>()).header }) else { return 1 };
+    // SAFETY: as above.
     let attached = unsafe { &*scratch.cast::<Attached>() };
     // A connect that was under way is made once more.
     forget(key);
@@ -99,18 +104,20 @@ fn forget(key: u64) {
 /// include/trace/events/sock.h. Runs before the state stands, when the local port is given back already.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn am_sock_state(ctx: BtfTracePointContext) -> i32 {
-    finish(&ctx, probe::SOCK_STATE, changed(ctx.arg(0), ctx.arg(2)))
+    finish(&ctx, probe::SOCK_STATE, changed(ctx.arg(0), ctx.arg(1), ctx.arg(2)))
 }
 
 #[inline(always)]
-fn changed(sock: *const u8, state: i32) -> Result<(), ProbeError> {
+fn changed(sock: *const u8, before: i32, state: i32) -> Result<(), ProbeError> {
     if state != i32::from(TCP_CLOSE) {
         return Ok(());
     }
     let key = sock as u64;
     let Some(attached) = AM_FLOWS.get_ptr(key) else { return Ok(()) };
     // SAFETY: a map value; only the owner's connect or accept writes it, before the socket can come here.
-    let result = closed(sock, unsafe { &*attached });
+    let attached = unsafe { &*attached };
+    // A connection that was under way and is refused now was none.
+    let result = if before == TCP_SYN_SENT { Ok(()) } else { closed(sock, attached) };
     forget(key);
     result
 }

@@ -139,7 +139,7 @@ extern "C" fn am_count(scratch: *mut Scratch) -> u64 {
 /// The scratch that a record is in, as the value of a map: before 6.2 keys and values of maps must stand on the stack or in one, and a
 /// global function knows its arguments as plain memory.
 #[inline(always)]
-fn as_map_value(header: &Header) -> Option<*mut Scratch> {
+pub fn as_map_value(header: &Header) -> Option<*mut Scratch> {
     AM_SCRATCH.get_ptr_mut(u32::from(header.slot))
 }
 

@@ -3,6 +3,7 @@
 //! Not for: looking names up. A name stands for the addresses that the agent was given for it.
 
 use ipnet::IpNet;
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -33,6 +34,19 @@ impl Destination {
             Host::Below(suffix) => name.is_some_and(|name| name.len() > suffix.len() && name.ends_with(suffix.as_bytes())),
         };
         at_host && self.port.is_none_or(|wanted| wanted == port)
+    }
+}
+
+/// As it can be written.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.host, self.port) {
+            (Host::Net(IpNet::V6(net)), Some(_)) => write!(f, "[{}]/{}", net.addr(), net.prefix_len())?,
+            (Host::Net(net), _) => write!(f, "{net}")?,
+            (Host::Name(name), _) => f.write_str(name)?,
+            (Host::Below(suffix), _) => write!(f, "*{suffix}")?,
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 

@@ -4,33 +4,48 @@
 //! Not for: what an agent has done so far (`crate::process::Memory`).
 
 mod destination;
+mod serial;
 
 pub use destination::Destination;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 
 /// The lists of one agent. The default has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct AllowList {
     /// Directories in which the agent works.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workdir: Vec<Directory>,
     /// Programs that it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub executables: Option<Globs>,
     /// Where it connects and sends to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub destinations: Option<Vec<Destination>>,
     /// Files outside its work directory that it reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<Globs>,
     /// Files outside its work directory that it writes, makes and removes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write: Option<Globs>,
     /// Ports that it listens on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<RangeInclusive<u16>>>,
 }
 
 impl AllowList {
+    /// Whether nothing is expected of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether it runs this program.
     #[must_use]
     pub fn runs(&self, image: &[u8]) -> Option<bool> {

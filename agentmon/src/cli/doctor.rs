@@ -63,8 +63,7 @@ impl Doctor {
             crate::view::escape::escaped(std::os::unix::ffi::OsStrExt::as_bytes(mount.root().path().as_os_str()))
         ));
         say::out(format_args!("deny     {}", deny_means()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-        let (findings, hooks) = runtime.block_on(look(&mount))?;
+        let (findings, hooks) = find_out(&mount)?;
         self.print(&findings, &hooks);
         let blind = findings.blind().count();
         Ok(if blind == 0 { 0 } else { errors::BLIND })
@@ -107,14 +106,29 @@ fn path_hooks(hooks: &[PathHook]) {
     }
 }
 
+/// What the probes report here, by a flight of the canary.
+pub(super) fn find_out(mount: &Mount) -> Result<(Findings, Vec<PathHook>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(look(mount))
+}
+
 /// One flight with a monitor of its own.
 async fn look(mount: &Mount) -> Result<(Findings, Vec<PathHook>)> {
     let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let rules = gather(false, &[]).rules;
     let sensor = SensorConfig { ring_bytes: Kernel::default().ring_bytes, messages: super::wants_probe_messages(), path_hooks: true };
-    let monitor =
-        Monitor::start(Settings { sensor, rules, mode: Mode::Observe, log: None, screen: None, summary: false, metrics, health })?;
+    let monitor = Monitor::start(Settings {
+        sensor,
+        rules,
+        mode: Mode::Observe,
+        log: None,
+        record: None,
+        screen: None,
+        summary: false,
+        metrics,
+        health,
+    })?;
     let findings = canary::run(&monitor, mount).await;
     let hooks = monitor.path_hooks().to_vec();
     monitor.stop("doctor")?;

@@ -6,7 +6,9 @@ use crate::config::ConfigError;
 use crate::log::StartError;
 use crate::metrics::serve::BindError;
 use crate::monitor::MonitorError;
+use crate::recording::{self, beside::TestError};
 use crate::response::manual::ManualError;
+use crate::rules::UnknownClass;
 use crate::rules::load::{BadRules, UnreadableRules};
 use crate::sensor::SensorError;
 use crate::view::say;
@@ -21,6 +23,10 @@ pub const USAGE: u8 = 2;
 pub const NO_AGENT: u8 = 3;
 /// `doctor`: a probe reports nothing.
 pub const BLIND: u8 = 4;
+/// A recording is cut short, damaged, or none.
+pub const DAMAGED: u8 = 5;
+/// `replay --against`: the verdicts of the two sets of rules differ.
+pub const DIFFERENT: u8 = 6;
 /// `run`: agentmon itself failed, not COMMAND.
 pub const RUN_FAILED: u8 = 125;
 
@@ -74,6 +80,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let hint = hint.or_else(|| cause.downcast_ref::<LaunchError>().and_then(LaunchError::hint));
         let hint = hint.or_else(|| cause.downcast_ref::<CgroupError>().and_then(CgroupError::hint));
         let hint = hint.or_else(|| cause.downcast_ref::<StartError>().map(StartError::hint));
+        let hint = hint.or_else(|| cause.downcast_ref::<recording::StartError>().map(recording::StartError::hint));
         let hint = hint.or_else(|| cause.downcast_ref::<BindError>().map(BindError::hint));
         hint.map(str::to_owned).or_else(|| cause.downcast_ref::<ManualError>().and_then(ManualError::hint))
     })
@@ -85,7 +92,16 @@ fn code(error: &anyhow::Error) -> Option<u8> {
             // 1 is agentmon's own failure, which `run` tells from COMMAND's status 1.
             return Some(launch.exit_code()).filter(|code| *code != FAILED);
         }
-        if cause.is::<ConfigError>() || cause.is::<BadRules>() || cause.is::<UnreadableRules>() {
+        if cause.is::<ConfigError>() || cause.is::<BadRules>() || cause.is::<UnreadableRules>() || cause.is::<UnknownClass>() {
+            return Some(USAGE);
+        }
+        if cause.is::<recording::ReadError>() {
+            return Some(DAMAGED);
+        }
+        if let Some(TestError::Damaged { .. }) = cause.downcast_ref() {
+            return Some(DAMAGED);
+        }
+        if cause.is::<recording::CutError>() {
             return Some(USAGE);
         }
         matches!(cause.downcast_ref(), Some(ManualError::Unknown { .. })).then_some(NO_AGENT)

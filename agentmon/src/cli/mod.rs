@@ -2,13 +2,18 @@
 //!
 //! Not for: deciding anything about an agent (`crate::monitor` and the stages).
 
+mod bench;
 mod control;
+mod coverage;
 mod demo;
 mod doctor;
 mod errors;
+mod explain;
 mod node;
+mod replay;
 mod rules;
 mod run;
+mod verdict;
 
 use crate::view::{escape::escaped, say};
 use clap::{Parser, Subcommand};
@@ -38,6 +43,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done          1  failed          2  wrong usage, configuration or rules          3  no such agent
   4  doctor: a probe reports nothing
+  5  the recording is cut short or damaged      6  replay --against: verdicts differ
   run: the status of COMMAND (128 + N when signal N ended it, 137 for the breaker's kill);
        125 agentmon itself failed, 126 COMMAND cannot be executed, 127 COMMAND not found
 
@@ -64,6 +70,8 @@ enum Verb {
     /// The canary's helper.
     #[command(hide = true)]
     Canary(doctor::Helper),
+    /// Judge a recording anew: the verdicts of these rules, or how they differ from those of others.
+    Replay(replay::Replay),
     /// Look at the rules.
     Rules(rules::Rules),
 }
@@ -81,6 +89,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Verb::Thaw(target) => target.apply(crate::response::Command::Thaw),
         Verb::Doctor(verb) => verb.run(),
         Verb::Canary(verb) => verb.run(),
+        Verb::Replay(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
     };
     errors::exit(done, errors::FAILED)

@@ -14,12 +14,15 @@ pub struct Daemon {
     /// The configuration file; docs/agentmon.toml explains every key.
     #[arg(long, value_name = "FILE", default_value = "/etc/agentmon/agentmon.toml")]
     config: PathBuf,
+    /// Also record every event to this new file, for `agentmon replay`; 4 GiB at most.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Daemon {
     /// Runs until stopped.
     pub fn run(self) -> Result<u8> {
-        daemon::serve(&self.config, super::wants_probe_messages())?;
+        daemon::serve(&self.config, self.record, super::wants_probe_messages())?;
         Ok(0)
     }
 }

@@ -14,7 +14,7 @@ use crate::event::{AgentId, Kinds};
 use crate::metrics::Metrics;
 use crate::metrics::serve::{self, Health};
 use crate::monitor::{Finished, Monitor, MonitorError, ScreenMode, Settings, writer_config};
-use crate::rules::RuleSet;
+use crate::rules::{Policy, Profile, RuleSet};
 use crate::sensor::{SensorConfig, check_capabilities};
 use crate::view::say;
 use anyhow::{Context, Result};
@@ -75,6 +75,10 @@ pub struct Run {
     /// Without the built-in rules.
     #[arg(long)]
     no_builtin_rules: bool,
+    /// How much follows from a match: observe (alerts only), guard (what the rules say), strict (freezes where a rule of level
+    /// high would alert).
+    #[arg(long, value_enum, default_value_t)]
+    profile: Profile,
     /// Without this kind of events (open, unlink, …); may be given several times.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     without: Vec<Kinds>,
@@ -90,6 +94,9 @@ pub struct Run {
     /// Also write the log to this directory, as the daemon does.
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    /// Also record every event to this new file, for `agentmon replay`; it holds all that the agent's programs were told.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Where to serve Prometheus metrics.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9188")]
     metrics: SocketAddr,
@@ -117,7 +124,8 @@ impl Run {
         // Before the cgroup: without it the first refusal would be the file system's, which names no capability.
         check_capabilities()?;
         let config = Config::for_run();
-        let set = rules::gather(!self.no_builtin_rules, &self.rules, config.rules.on_error)?;
+        let policy = Policy { profile: self.profile, ..Policy::default() };
+        let set = rules::gather(!self.no_builtin_rules, &self.rules, config.rules.on_error)?.under(&policy);
         if !self.without().is_empty() {
             say::err(format_args!("warning: without {}: {}", self.without(), set.blinded(self.without())));
         }
@@ -207,6 +215,7 @@ impl Run {
             rules,
             mode: if self.observe { Mode::Observe } else { Mode::Enforce },
             log,
+            record: self.record.clone(),
             screen,
             summary: true,
             metrics: Arc::clone(metrics),

@@ -16,6 +16,7 @@ pub use diagnostic::{ConfigError, Diagnostic};
 use crate::agents::resolve::Pattern;
 use crate::allow::AllowList;
 use crate::event::Kinds;
+use crate::rules::Policy;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Rules {
     pub built_in: bool,
     /// What to do about a broken rule file. Default refuse.
     pub on_error: OnRuleError,
+    /// How much follows from a match. Default: what the rules say.
+    pub policy: Policy,
 }
 
 /// What to do about a broken rule file.
@@ -165,7 +168,7 @@ impl Default for Metrics {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { dirs: Vec::new(), built_in: true, on_error: OnRuleError::Refuse }
+        Self { dirs: Vec::new(), built_in: true, on_error: OnRuleError::Refuse, policy: Policy::default() }
     }
 }
 

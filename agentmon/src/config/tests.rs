@@ -1,6 +1,7 @@
 //! The example file, and every kind of mistake with the exact words about it.
 
 use super::*;
+use crate::rules::{Action, Profile};
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("a.toml"), text)
@@ -42,6 +43,8 @@ fn every_key_has_its_effect() {
         dirs = ["/r", "/s"]
         built_in = false
         on_error = "skip"
+        profile = "strict"
+        actions = { payment = "kill" }
         [kernel]
         ring_bytes = "1 MiB"
         canary_seconds = 0
@@ -62,7 +65,12 @@ fn every_key_has_its_effect() {
     let expected = Config {
         log: Log { dir: "/l".into(), max_bytes: 1 << 20, max_total_bytes: 4 << 20 },
         metrics: Metrics { enabled: false, listen: "[::1]:0".parse().unwrap() },
-        rules: Rules { dirs: vec!["/r".into(), "/s".into()], built_in: false, on_error: OnRuleError::Skip },
+        rules: Rules {
+            dirs: vec!["/r".into(), "/s".into()],
+            built_in: false,
+            on_error: OnRuleError::Skip,
+            policy: Policy { profile: Profile::Strict, classes: [("payment".to_owned(), Action::Kill)].into() },
+        },
         kernel: Kernel { ring_bytes: 1 << 20, canary_seconds: 0 },
         response: Response { mode: Mode::Observe },
         agents: vec![agent(Pattern::Path("/x/*".into()), without), agent(Pattern::Unit("b.service".into()), Kinds::default())],
@@ -117,6 +125,18 @@ fn the_lists_of_an_agent_say_what_is_expected_of_it() {
         assert!(found.iter().any(|found| found.starts_with(&format!("a.toml:{line}:")) && found.contains(words)), "{words}: {found:?}");
     }
     assert_eq!(found.len(), 4);
+}
+
+#[test]
+fn an_action_that_is_none_or_cannot_be_done_yet_is_refused_where_it_stands() {
+    let found = mistakes("[rules.actions]\nbulk_delete = 'freze'\npayment = 'deny'\n[rules]\nprofile = 'strict'\n");
+    assert_eq!(
+        found,
+        [
+            "a.toml:2:15: `rules.actions`: unknown action `freze` | log, alert, freeze or kill",
+            "a.toml:3:11: `rules.actions`: this build cannot `deny` yet | log, alert, freeze or kill",
+        ]
+    );
 }
 
 #[test]

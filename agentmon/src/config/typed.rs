@@ -3,7 +3,9 @@
 //! Every key is optional here. Not for: what the values mean and whether they make sense (`validate`).
 
 use super::size::Bytes;
+use crate::rules::Profile;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +40,9 @@ pub(super) struct Rules {
     pub(super) dirs: Vec<Spanned<String>>,
     pub(super) built_in: Option<bool>,
     pub(super) on_error: OnError,
+    pub(super) profile: Profile,
+    /// By class.
+    pub(super) actions: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

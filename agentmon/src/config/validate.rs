@@ -8,6 +8,8 @@ use super::{AgentPattern, Config, Kernel, Log, Metrics, Mode, OnRuleError, Respo
 use crate::agents::resolve::{Pattern, Resolver};
 use crate::agents::session::check_name;
 use crate::event::Kinds;
+use crate::rules::{Action, Policy};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
@@ -81,7 +83,27 @@ impl Check<'_> {
             typed::OnError::Refuse => OnRuleError::Refuse,
             typed::OnError::Skip => OnRuleError::Skip,
         };
-        Rules { dirs, built_in: typed.built_in.unwrap_or(true), on_error }
+        let policy = Policy { profile: typed.profile, classes: self.actions(&typed.actions) };
+        Rules { dirs, built_in: typed.built_in.unwrap_or(true), on_error, policy }
+    }
+
+    /// Whether there are such classes only the rules say, once they are loaded.
+    fn actions(&mut self, typed: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, Action> {
+        let mut actions = BTreeMap::new();
+        for (class, at) in typed {
+            match Action::from_name(at.get_ref()) {
+                Some(Action::Confirm | Action::Deny) => {
+                    let what = format!("this build cannot `{}` yet", at.get_ref());
+                    self.wrong(at, "rules.actions", &what, "log, alert, freeze or kill");
+                }
+                Some(action) => drop(actions.insert(class.clone(), action)),
+                None => {
+                    let what = format!("unknown action `{}`", at.get_ref().escape_debug());
+                    self.wrong(at, "rules.actions", &what, "log, alert, freeze or kill");
+                }
+            }
+        }
+        actions
     }
 
     fn kernel(&mut self, typed: &typed::Kernel) -> Kernel {

@@ -17,7 +17,7 @@ use crate::sensor::SensorConfig;
 use crate::view::escape::escaped;
 use crate::view::{counted, say};
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,16 +30,16 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When it cannot start, or the engine has died.
-pub fn serve(file: &Path, probe_messages: bool) -> Result<()> {
+pub fn serve(file: &Path, record: Option<PathBuf>, probe_messages: bool) -> Result<()> {
     launch::ignore_job_control();
     let config = Config::load(file)?;
     let rules = load_rules(&config)?;
     warn_of_blind_rules(&config, &rules);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(run(file, config, rules, probe_messages))
+    runtime.block_on(run(file, config, rules, record, probe_messages))
 }
 
-async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) -> Result<()> {
+async fn run(file: &Path, config: Config, rules: RuleSet, record: Option<PathBuf>, probe_messages: bool) -> Result<()> {
     // First, so that a signal during the start is not lost.
     let mut signals = Signals::new()?;
     let mount = Mount::find()?;
@@ -55,6 +55,7 @@ async fn run(file: &Path, config: Config, rules: RuleSet, probe_messages: bool) 
         log: Some(writer_config(&config.log.dir, &config, &rules)?),
         rules,
         mode: config.response.mode,
+        record,
         screen: None,
         summary: false,
         metrics,
@@ -178,7 +179,9 @@ fn load_rules(config: &Config) -> Result<RuleSet> {
     if errors > 0 && config.rules.on_error == OnRuleError::Refuse {
         return Err(BadRules { mistakes: errors }.into());
     }
-    Ok(rules)
+    let policy = &config.rules.policy;
+    policy.check(&rules)?;
+    Ok(rules.under(policy))
 }
 
 /// Says, for each agent that kinds are switched off for, which rules need them.

@@ -3,22 +3,29 @@
 //! Not for: calls whose record says more than their arguments (open, exec, connect).
 
 use super::constants::{Constant, constant};
+use super::serial::is_default;
 use super::{FileId, Kind, Path, Text};
 use agentmon_common::syscalls::{ARG_NAMES, ARGS_MAX, times};
+use serde::{Deserialize, Serialize};
 
 /// What a call acted on.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The file's path: the kernel's where the program gave a descriptor, else joined from what it wrote.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub path: Path,
     /// The path the program gave; empty where it gave a descriptor.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Text,
     /// With [`super::flags::CHANGED`]: what stood there when the call began.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub at_enter: Option<Text>,
 }
 
 /// A call told by its arguments.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Call {
     /// Which kind of operation it is.
     pub kind: Kind,
@@ -27,17 +34,22 @@ pub struct Call {
     /// Plain arguments as given; named by [`Call::args`].
     pub args: [u64; ARGS_MAX],
     /// The open file it acted on; zero when the program gave a path.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub file: FileId,
     /// What it acted on; empty for a call that acts on no file.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub target: Target,
     /// Where to, or what else: the new name of a rename or link, the source of a mount.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub second: Option<Target>,
     /// A string that is no path: what a symbolic link points to, the name of an attribute, the type of a file system.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub text: Option<Text>,
 }
 
 /// A system call whose number this build does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UnknownCall {
     /// The number as given; bit 30 marks one of x32. [`super::flags::COMPAT`] says which table it is of.
     pub number: u32,

@@ -4,9 +4,11 @@
 
 use super::{CgroupId, Text};
 use agentmon_common::record::cgroup_action;
+use serde::{Deserialize, Serialize};
 
 /// A cgroup that was made, removed, frozen or thawed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CgroupState {
     /// Which one.
     pub cgroup: CgroupId,
@@ -19,7 +21,8 @@ pub struct CgroupState {
 }
 
 /// What was done to a cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CgroupAction {
     /// Made, inside an agent's.
     Made,

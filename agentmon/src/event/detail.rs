@@ -2,14 +2,17 @@
 //!
 //! Values only. Not for: what every event has (`super::Event`), nor for making them from bytes (`super::decode`).
 
+use super::serial::{argv, is_default};
 use super::{
     Argv, Call, Capability, CgroupId, CgroupState, Dns, Flow, NetworkChange, ProcessKey, Resolved, Signal, Socket, ThreadName, UnknownCall,
     Uring,
 };
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// What is particular to a kind of event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Detail {
     /// [`Kind::Exec`].
     Exec(Exec),
@@ -87,7 +90,8 @@ impl From<&'static str> for Text {
 }
 
 /// A file as the kernel knows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileId {
     /// Major number of the file system's device.
     pub major: u32,
@@ -98,6 +102,7 @@ pub struct FileId {
     /// `st_mode`: file type and permissions.
     pub mode: u32,
     /// Hard links; 0: the file has no name.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub nlink: u32,
 }
 
@@ -124,21 +129,29 @@ pub enum PathTrust {
 }
 
 /// A program that runs, was refused, or was found running.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Exec {
     /// The file that runs; for a script, the interpreter. For a failed exec, the path asked for, joined.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub exe: Path,
     /// That file's identity; zero when the exec failed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub file: FileId,
     /// The path given to execve.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub filename: Text,
     /// The script, when `exe` is its interpreter.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub script: Option<Text>,
     /// Working directory.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cwd: Path,
     /// Arguments, each ended by a NUL.
+    #[serde(default, with = "argv", skip_serializing_if = "is_default")]
     pub argv: Text,
     /// Number of arguments the kernel counted.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub argc: u32,
 }
 
@@ -183,7 +196,8 @@ impl Exec {
 }
 
 /// A new process.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fork {
     /// The child.
     pub child: ProcessKey,
@@ -194,7 +208,8 @@ pub struct Fork {
 }
 
 /// The end of a process.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Exit {
     /// As wait(2) reports it.
     pub status: u32,
@@ -215,19 +230,26 @@ impl Exit {
 }
 
 /// An opened file.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Open {
     /// Which file.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub path: Path,
     /// The path the program gave.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Text,
     /// The file; zero when the open failed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub file: FileId,
     /// `O_*` flags as given.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub open_flags: u64,
     /// Mode for a created file, as given.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub create_mode: u32,
     /// Whether this open created the file (the kernel's `FMODE_CREATED`).
+    #[serde(default, skip_serializing_if = "is_default")]
     pub created: bool,
 }
 
@@ -246,22 +268,29 @@ impl Open {
 }
 
 /// A removed file or directory.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unlink {
     /// Which one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub path: Path,
     /// The path the program gave.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Text,
     /// With [`flags::CHANGED`]: what stood there when the call began.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub asked_at_enter: Option<Text>,
     /// Whether a directory was to be removed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub directory: bool,
     /// The file; zero unless the kernel's path hooks told.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub file: FileId,
 }
 
 /// A change of identity; the values are those after the call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// What was asked: ids for set*id, count for setgroups, capability sets for capset.
     pub args: [u64; 3],
@@ -276,14 +305,18 @@ pub struct Identity {
 }
 
 /// A move between cgroups.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cgroup {
     /// Where the process is now.
     pub to: CgroupId,
     /// Path of that cgroup below the v2 mount, where the kernel gave it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub path: Text,
     /// Process id of who moved it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub mover_tgid: u32,
     /// Whether it was born there (CLONE_INTO_CGROUP).
+    #[serde(default, skip_serializing_if = "is_default")]
     pub born: bool,
 }

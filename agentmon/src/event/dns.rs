@@ -3,11 +3,14 @@
 //! Values only: who asked whom for what, and what was answered. Not for: which name a later connection has
 //! (`crate::process::Hosts`).
 
+use super::serial::{bytes_field, is_default};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 /// A packet to or from a port of DNS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Dns {
     /// Where it came from.
     pub from: SocketAddr,
@@ -20,28 +23,36 @@ pub struct Dns {
     /// Bytes of the message.
     pub bytes: u32,
     /// What it says; `None`: it is none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub message: Option<Message>,
 }
 
 /// What a message says, as far as it can be read. Names and data are the sender's to choose; they are text as in zone files (RFC
 /// 1035, 5.1), ASCII, bytes that do not print as `\DDD`, without the last dot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Message {
     /// Identifier, by which an answer belongs to its question.
     pub id: u16,
     /// Whether it answers.
     pub is_answer: bool,
     /// Kind of query: 0 is an ordinary one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub opcode: u8,
     /// Response code: 0 means no error, 3 that there is no such name.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rcode: u8,
     /// The first question; none in some errors, and in answers of multicast DNS.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub question: Option<Question>,
     /// The first records of the answer section, [`ANSWERS_MAX`] at most.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub answers: Vec<Answer>,
     /// How many there are, as the message says.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub answer_count: u16,
     /// Whether something in the question or the answers could not be read: cut short, or not as it should be.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub is_broken: bool,
 }
 
@@ -51,9 +62,11 @@ pub const ANSWERS_MAX: usize = 16;
 pub const DATA_MAX: usize = 1024;
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Question {
     /// The name.
+    #[serde(with = "bytes_field")]
     pub name: Bytes,
     /// Type of record; see [`type_name`].
     pub rtype: u16,
@@ -62,7 +75,8 @@ pub struct Question {
 }
 
 /// One record of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Type of record; see [`type_name`].
     pub rtype: u16,
@@ -71,8 +85,10 @@ pub struct Answer {
     /// How long it may be kept, seconds.
     pub ttl_s: u32,
     /// Its data as in a zone file, [`DATA_MAX`] bytes at most.
+    #[serde(with = "bytes_field")]
     pub data: Bytes,
     /// Of A and AAAA the address.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub address: Option<IpAddr>,
 }
 

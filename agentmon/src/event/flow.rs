@@ -2,10 +2,12 @@
 //!
 //! Not for: how it began ([`super::Socket`]); both are joined by the two addresses.
 
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// A closed connection. The event's process connected or accepted it, and may have ended since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Flow {
     /// The other end.
     pub peer: SocketAddr,

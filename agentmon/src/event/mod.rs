@@ -17,6 +17,7 @@ mod names;
 mod netlink;
 pub mod path;
 mod resolved;
+mod serial;
 mod signal;
 mod socket;
 mod target;
@@ -41,8 +42,12 @@ pub use signal::{Delivery, Signal, SignalName};
 pub use socket::{Address, Socket};
 pub use uring::Uring;
 
+use serde::{Deserialize, Serialize};
+use serial::{comm, is_default, is_once, once, operation};
+
 /// Identity of a process for the life of the host: a pid is used again, this pair is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProcessKey {
     /// Process id in the initial pid namespace.
     pub tgid: u32,
@@ -51,15 +56,16 @@ pub struct ProcessKey {
 }
 
 /// Number of an agent in this run of the monitor; 0 is never used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AgentId(pub u32);
 
 /// Identifier of a cgroup in the v2 hierarchy: the inode of its directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CgroupId(pub u64);
 
 /// What kind of operation an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u16)]
 pub enum Kind {
     /// A program was executed, or could not be.
@@ -264,7 +270,7 @@ impl Kind {
 }
 
 /// Return value of the operation: 0 or positive on success, negative errno on failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome(pub i64);
 
 impl Outcome {
@@ -287,8 +293,12 @@ impl Outcome {
     }
 }
 
+/// Name of an operation, out of a closed list.
+pub type OperationName = &'static str;
+
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// `CLOCK_BOOTTIME`, nanoseconds. Add [`crate::event::WallClock`] for the time of day.
     pub timestamp_ns: u64,
@@ -307,24 +317,31 @@ pub struct Event {
     /// Effective user id.
     pub euid: u32,
     /// The thread's name: NUL-padded and the agent's to choose.
+    #[serde(with = "comm")]
     pub comm: [u8; 16],
     /// Result of the operation.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub outcome: Outcome,
     /// Operations that the event stands for: more than one when the same failed again and again. Time and thread are the last
     /// one's.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
     pub repeated: u64,
     /// Bits of [`flags`], but for [`flags::REPEATED`].
+    #[serde(default, skip_serializing_if = "is_default")]
     pub flags: u16,
     /// Name of the system call (`openat`), or of the kind when none was involved.
-    pub operation: &'static str,
+    #[serde(with = "operation")]
+    pub operation: OperationName,
     /// Slot the record was built in; the CPU is this by [`agentmon_common::stats::SLOTS`].
     pub slot: u16,
     /// Number of the record among those of that slot and the same ring ([`agentmon_common::rings`]); 0: it came
     /// through none, but was counted in the kernel and fetched.
     pub seq: u64,
     /// Records of that slot and ring lost just before this one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lost_before: u32,
     /// Of a call: when the kernel resolved what it acts on, as [`Detail::Resolved`] of the same thread tells it; 0: nothing tells it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub resolved_ns: u64,
     /// What is particular to its kind.
     pub detail: Detail,

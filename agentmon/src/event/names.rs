@@ -3,13 +3,18 @@
 //! All of it is the process's to choose. Not for: the name and the arguments that an exec gives ([`super::Exec`]).
 
 use super::Text;
+use super::serial::{argv, comm, is_default};
+use serde::{Deserialize, Serialize};
 
 /// A thread that was given another name, by itself or by another thread of its process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ThreadName {
     /// The thread.
     pub thread: u32,
+    #[serde(with = "comm")]
     before: [u8; 16],
+    #[serde(with = "comm")]
     after: [u8; 16],
 }
 
@@ -38,11 +43,13 @@ fn unpadded(name: &[u8; 16]) -> &[u8] {
 }
 
 /// prctl with `PR_SET_MM`: where the kernel finds a process's arguments was moved, or could not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Argv {
     /// `PR_SET_MM_*` (`include/uapi/linux/prctl.h`).
     pub option: u32,
     /// What stands there after the call, each argument ended by a NUL; with [`super::flags::UNREADABLE`] nothing.
+    #[serde(default, with = "argv", skip_serializing_if = "is_default")]
     pub argv: Text,
 }
 

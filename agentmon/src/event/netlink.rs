@@ -3,10 +3,12 @@
 //! Which messages are changes the probes have decided (`agentmon_common::netlink`). Not for: what a message carries.
 
 use agentmon_common::netlink::{AUDIT, NETFILTER, ROUTE, SOL_IP, XFRM};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A change of the network's own settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetworkChange {
     /// What was asked.
     pub change: Change,
@@ -15,7 +17,8 @@ pub struct NetworkChange {
 }
 
 /// What was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// A netlink message.
     Message {

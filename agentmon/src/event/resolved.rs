@@ -2,11 +2,14 @@
 //!
 //! Not for: finding the call that it belongs to (`crate::process::Resolutions`).
 
+use super::serial::is_default;
 use super::{Call, FileId, Kind, Path, PathTrust, Target, Text, Unlink};
 use agentmon_common::hooks::{ARGS_MAX, HOOKS, Hook, hook};
+use serde::{Deserialize, Serialize};
 
 /// The objects of an operation that the kernel was about to carry out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resolved {
     /// The kind that the same operation is as a system call.
     pub kind: Kind,
@@ -15,16 +18,22 @@ pub struct Resolved {
     /// Plain arguments; named by [`Resolved::args`].
     pub args: [u32; ARGS_MAX],
     /// What it acts on; zero when it is only being made.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub file: FileId,
     /// Its path.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub path: Path,
     /// Of a rename or link the new name.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub second: Option<Path>,
     /// Of a rename what the new name stands for until then; zero when it is free.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub replaced: FileId,
     /// What a symbolic link points to.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub text: Option<Text>,
     /// Whether a worker of an io_uring does it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub by_worker: bool,
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Not for: the end it brings; that is an [`super::Exit`] of its own.
 
+use super::serial::{comm, is_default};
 use super::{AgentId, ProcessKey};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A signal from one process to another. The event's process sent it; with `received` the event's process got it, from
 /// a process of no agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Signal {
     /// Which.
     pub signal: SignalName,
@@ -16,18 +19,24 @@ pub struct Signal {
     /// The other process: the target, or with `received` the sender.
     pub other: ProcessKey,
     /// Name of its thread: its own to choose.
+    #[serde(with = "comm")]
     pub other_comm: [u8; 16],
     /// Its agent, when it is one's.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub other_agent: Option<AgentId>,
     /// Whether the event's process is the target.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub received: bool,
     /// The thread it was aimed at; `None`: the process.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub thread: Option<u32>,
     /// What the kernel did with it.
     pub delivery: Delivery,
     /// Whether the target is this monitor, or its guard process.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub to_monitor: bool,
     /// Whether the sender is this monitor: its breaker.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub from_monitor: bool,
 }
 
@@ -68,7 +77,8 @@ impl Signal {
 }
 
 /// What the kernel did with a signal (`TRACE_SIGNAL_*`, `include/trace/events/signal.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// It waits for the target, or has ended it.
     Delivered,
@@ -110,7 +120,7 @@ impl Delivery {
 }
 
 /// A signal's number, with its name for people: `SIGTERM`, `SIGRTMIN+2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SignalName(pub u32);
 
 impl SignalName {

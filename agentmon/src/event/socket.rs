@@ -2,23 +2,31 @@
 //!
 //! Values only. Not for: netlink messages (`super::netlink`).
 
+use super::serial::is_default;
 use super::{Kind, Text};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// What was done with a socket.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Socket {
     /// Which kind of operation it is.
     pub kind: Kind,
     /// Of connect and send where to, of accept who connected.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub peer: Address,
     /// The local address, where there is one: of bind the address it was given, of listen where it waits.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub local: Address,
     /// Of a send or bind whose address changed while the call ran: what stood there at its end.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub at_exit: Option<Address>,
     /// Whether the address the kind is about is the kernel's own copy rather than the program's memory.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub from_kernel: bool,
     /// The peer that the program's memory named, where the kernel's socket has another one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Option<Address>,
     /// `AF_*` of the socket.
     pub family: u16,
@@ -29,8 +37,10 @@ pub struct Socket {
     /// The descriptor the call was given; -1 for a new socket.
     pub fd: i32,
     /// Of listen the backlog; of a send the messages with a destination, of which the first is reported; else 0.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub count: u32,
     /// `MSG_*` flags of a send.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub send_flags: u32,
 }
 
@@ -120,7 +130,8 @@ impl Socket {
 }
 
 /// One end of a connection, or where a socket waits.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Address {
     /// An IPv4 or IPv6 address and port. IPv4-mapped addresses stay IPv6 here. Raw sockets have port 0.
     Inet(SocketAddr),

@@ -2,15 +2,18 @@
 //!
 //! Not for: setting a ring up; that is a [`super::Call`].
 
+use super::serial::is_default;
 use super::{Address, FileId, Target, Text};
 use agentmon_common::uring::{ARGS_MAX, named};
+use serde::{Deserialize, Serialize};
 
 /// `O_CREAT`, and what asks to write: `O_WRONLY`, `O_RDWR`, `O_TRUNC`.
 const O_CREAT: u64 = 0o100;
 const WRITES: u64 = 0o1003;
 
 /// A request, as the kernel took it over. What came of it is not known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Uring {
     /// One of `agentmon_common::uring::opcode`.
     pub opcode: u8,
@@ -19,16 +22,22 @@ pub struct Uring {
     /// The descriptor it acts on, or the number of a file registered with the ring; -100 where it was given a path.
     pub fd: i32,
     /// The open file; zero where it was given a path.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub file: FileId,
     /// What it acts on.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub target: Target,
     /// Where to.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub second: Option<Target>,
     /// What a symbolic link points to, or the name of an attribute.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub text: Option<Text>,
     /// The address it was given.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub peer: Option<Address>,
     /// Whether that is the kernel's own copy rather than the program's memory.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub from_kernel: bool,
 }
 

@@ -59,15 +59,18 @@ pub enum Stage {
     Unclaimed,
     /// The reader of the live lines was too far behind.
     Screen,
+    /// The recording's queue was full.
+    Recording,
 }
 
 impl Stage {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Decode, "decode"),
         (Self::ProbeSkipped, "probe_skipped"),
         (Self::LogWrite, "log_write"),
         (Self::Unclaimed, "unclaimed"),
         (Self::Screen, "screen"),
+        (Self::Recording, "recording"),
     ];
 }
 

@@ -12,7 +12,7 @@ use super::home::Home;
 use super::message::{Mailbox, Message, Orderer};
 use super::outputs::{Closed, Outputs};
 use super::recorder::Recorder;
-use super::settings::Settings;
+use super::settings::{Settings, start_recording};
 use super::tally::Tally;
 use super::verdict::Verdicts;
 use crate::agents::{CANARY, Register, State};
@@ -21,16 +21,18 @@ use crate::cgroup::{Cgroup, Mount};
 use crate::clock::{boot_ns, wall_clock};
 use crate::event::{AgentId, CgroupId, Detail, Event, Kind, decode};
 use crate::log::{Counters, Host, Lifecycle, Loss};
-use crate::process::{History, Hosts, Operation, ProcessTable, Resolutions};
+use crate::recording::{AgentLine, Finish, Line, Recording, RulesLine};
 use crate::response::{BreakerReport, Command};
-use crate::rules::{self, Match, RuleSet};
+use crate::rules::{Match, RuleSet};
 use crate::sensor::frames::Frames;
 use crate::sensor::stats::KernelStats;
 use crate::sensor::{Counted, Sensor};
+use crate::stages::{Judged, Stages};
 use crate::view::{Losses, Summary};
 use anyhow::Context;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -66,13 +68,10 @@ pub struct Engine {
     messages: Receiver<Message>,
     mount: Mount,
     register: Register,
-    resolutions: Resolutions,
+    stages: Stages,
     /// Events on their way from there; kept for its allocation.
-    joined: Vec<Event>,
-    table: ProcessTable,
-    hosts: Hosts,
-    history: History,
-    rules: rules::Engine,
+    complete: Vec<Event>,
+    recording: Option<Recording>,
     verdicts: Verdicts,
     outputs: Outputs,
     recorder: Recorder,
@@ -97,6 +96,8 @@ impl Engine {
         let host = Host::read().context("cannot read the machine's name and boot id")?;
         let clock = wall_clock();
         let outputs = Outputs::open(settings.log, settings.screen, settings.summary, settings.mode, &host, clock)?;
+        let record = |path: &PathBuf| start_recording(path, &host, clock, &settings.rules);
+        let recording = settings.record.as_ref().map(record).transpose()?;
         let verdicts = Verdicts::new(settings.mode, mailbox, sensor.members())?;
         let recorder = Recorder::new(settings.metrics, settings.health, &settings.rules);
         let mount = Mount::find()?;
@@ -106,12 +107,9 @@ impl Engine {
             messages,
             mount,
             register: Register::new(),
-            resolutions: Resolutions::default(),
-            joined: Vec::new(),
-            table: ProcessTable::new(),
-            hosts: Hosts::new(),
-            history: History::new(),
-            rules: rules::Engine::new(settings.rules).with_clock(clock),
+            stages: Stages::new(settings.rules, clock),
+            complete: Vec::new(),
+            recording,
             verdicts,
             outputs,
             recorder,
@@ -131,8 +129,8 @@ impl Engine {
     /// Runs until told to finish.
     pub fn run(mut self, mut frames: Frames) -> Finished {
         crate::priority::raise();
-        let digest = self.rules.rules().digest();
-        let rules = self.rules.rules().len() as u64;
+        let digest = self.stages.rules().rules().digest();
+        let rules = self.stages.rules().rules().len() as u64;
         self.outputs.lifecycle(boot_ns(), &Lifecycle::Start { rules_digest: &digest, rules });
         loop {
             let taken = self.take_frames(&mut frames);
@@ -185,7 +183,7 @@ impl Engine {
 
     fn record(&mut self, frame: &Bytes) {
         match decode::decode(frame) {
-            Ok(event) => self.received(event),
+            Ok(event) => self.received(event, frame.len()),
             Err(error) => {
                 self.tally.undecodable(decode::kind_number(frame));
                 tracing::error!("a record of the probes cannot be decoded: {error}");
@@ -193,48 +191,41 @@ impl Engine {
         }
     }
 
-    /// Counts an event, and lets those go on that it completes.
-    fn received(&mut self, event: Event) {
+    /// Counts an event, and lets those go on that it completes. It is recorded after what follows from it was done.
+    fn received(&mut self, event: Event, record_bytes: usize) {
         if event.agent == CANARY {
             self.tally.canary(event.repeated);
             self.canary.saw(&event);
             return;
         }
         self.tally.received(event.kind(), event.repeated);
-        if event.is_late() {
-            return self.event(&event);
+        if !event.is_late() {
+            self.last_event_ns = event.timestamp_ns;
         }
-        self.last_event_ns = event.timestamp_ns;
-        let mut joined = std::mem::take(&mut self.joined);
-        self.resolutions.take(event, &mut joined);
-        joined.drain(..).for_each(|event| self.event(&event));
-        self.joined = joined;
+        let recorded = self.recording.is_some().then(|| event.clone());
+        let mut complete = std::mem::take(&mut self.complete);
+        self.stages.take(event, &mut complete);
+        complete.drain(..).for_each(|event| self.event(&event));
+        self.complete = complete;
+        if let (Some(recording), Some(event)) = (&mut self.recording, recorded) {
+            recording.event(event, record_bytes);
+        }
     }
 
     /// The way of an event: who did it, what the rules say, what follows, and only then who is told.
     fn event(&mut self, event: &Event) {
         self.home.guard(event);
-        self.table.apply(event);
         self.revive(event);
-        let (Some(entry), Some(process)) = (self.register.get(event.agent), self.table.get(event.process)) else {
+        self.matches.clear();
+        let entry = self.register.get(event.agent);
+        let judged = self.stages.judge(event, entry.map(|entry| &entry.agent), &mut self.matches);
+        let (Some(entry), Some(Judged { op, table, .. })) = (entry, judged) else {
             // An agent that is no longer watched, whose processes still ran: its records were on their way.
             self.tally.unclaimed(event.repeated);
             return;
         };
-        self.hosts.apply(event);
-        let op = Operation {
-            event,
-            agent: &entry.agent,
-            process,
-            parent: self.table.parent(process),
-            hostname: self.hosts.peer_name(event),
-            history: Some(&self.history),
-            processes: Some(&self.table),
-        };
-        self.matches.clear();
-        self.rules.evaluate(&op, &mut self.matches);
         if !self.matches.is_empty() {
-            let outside = || self.table.living().filter(|p| p.agent == event.agent && p.outside).map(|p| p.key).collect();
+            let outside = || table.living().filter(|p| p.agent == event.agent && p.outside).map(|p| p.key).collect();
             let state = self.verdicts.respond(&op, entry, &self.matches, &self.mount, outside, &self.recorder);
             self.outputs.operation(&op, &self.matches);
             if let Some(state) = state {
@@ -243,7 +234,7 @@ impl Engine {
         } else {
             self.outputs.operation(&op, &[]);
         }
-        self.history.apply(event);
+        self.stages.remember(event);
         if event.kind() != Kind::Exit && self.unproved.get(&event.agent).is_some_and(|told_ns| event.timestamp_ns > *told_ns) {
             self.unproved.remove(&event.agent);
             self.order(event.agent, Command::Kill, &Orderer::Unproved);
@@ -270,7 +261,7 @@ impl Engine {
 
     fn order(&mut self, agent: AgentId, command: Command, by: &Orderer) {
         let Some(entry) = self.register.get(agent) else { return };
-        let outside = self.table.living().filter(|p| p.agent == agent && p.outside).map(|p| p.key).collect();
+        let outside = self.stages.table().living().filter(|p| p.agent == agent && p.outside).map(|p| p.key).collect();
         let state = self.verdicts.order(entry, command, by, &self.mount, outside);
         self.register.set_state(agent, state, SystemTime::now());
     }
@@ -363,7 +354,8 @@ impl Engine {
         let error = match rules {
             Ok(rules) => {
                 self.recorder.rules(&rules);
-                self.rules = self.rules.succeeded_by(rules);
+                self.record_line(Line::Rules(RulesLine { digest: rules.digest() }));
+                self.stages.reload(rules);
                 None
             }
             Err(error) => {
@@ -371,9 +363,23 @@ impl Engine {
                 Some(error)
             }
         };
-        let (digest, rules) = (self.rules.rules().digest(), self.rules.rules().len() as u64);
+        let (digest, rules) = (self.stages.rules().rules().digest(), self.stages.rules().rules().len() as u64);
         self.outputs.rules_changed(&digest);
         self.outputs.lifecycle(boot_ns(), &Lifecycle::Reload { rules_digest: &digest, rules, error: error.as_deref() });
+    }
+
+    /// Records what is no event, but changes what the stages give.
+    fn record_line(&mut self, line: Line) {
+        if let Some(recording) = &mut self.recording {
+            recording.line(line);
+        }
+    }
+
+    /// Records an agent as it is known now.
+    fn record_agent(&mut self, agent: AgentId) {
+        let Some(entry) = self.register.get(agent).filter(|_| self.recording.is_some()) else { return };
+        let line = AgentLine::from(&entry.agent);
+        self.record_line(Line::Agent(line));
     }
 
     fn update_probes(&self) {
@@ -382,9 +388,10 @@ impl Engine {
 
     fn finish(mut self) -> Finished {
         self.take_counted(Counted::All);
-        let mut joined = Vec::new();
-        self.resolutions.finish(&mut joined);
-        joined.iter().for_each(|event| self.event(event));
+        let mut complete = Vec::new();
+        self.stages.finish(&mut complete);
+        complete.iter().for_each(|event| self.event(event));
+        self.record_line(Line::Finish(Finish {}));
         self.account();
         let reason = self.finishing.take().map(|(reason, _)| reason).unwrap_or_default();
         self.outputs.lifecycle(boot_ns(), &Lifecycle::Stop { reason: &reason });
@@ -392,6 +399,7 @@ impl Engine {
         for agent in agents {
             self.unwatch(agent);
         }
+        let unrecorded = self.recording.take().map_or(0, |recording| recording.stop(&reason));
         let Closed { summary, log, screen_dropped } = self.outputs.close();
         if let Some(log) = &log {
             self.recorder.log(log);
@@ -401,6 +409,7 @@ impl Engine {
         // Those that were left out are told by kind.
         let unwritten = dropped.saturating_sub(self.tally.left_out.0.iter().sum());
         losses.counts.push(Loss { stage: "log_write", kind: None, count: unwritten });
+        losses.counts.push(Loss { stage: "recording", kind: None, count: unrecorded });
         losses.counts.push(Loss { stage: "screen", kind: None, count: screen_dropped });
         Finished { summary, losses, kernel: self.tally.into_kernel(), log }
     }

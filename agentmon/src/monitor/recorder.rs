@@ -9,11 +9,11 @@ use crate::event::Kind;
 use crate::log::Counters;
 use crate::metrics::serve::Health;
 use crate::metrics::{Metrics, Stage, Trigger, set_total};
-use crate::process::{History, Hosts, ProcessTable};
 use crate::response::{BreakerReport, Command};
 use crate::rules::{Rule, RuleSet, StateSize};
 use crate::sensor::frames::Frames;
 use crate::sensor::ring::BACKLOG_RECORDS;
+use crate::stages::Stages;
 use agentmon_common::rings;
 use prometheus::{IntCounter, IntGauge};
 use std::collections::HashMap;
@@ -92,17 +92,17 @@ impl Recorder {
     }
 
     /// The engine runs; what its stages hold.
-    pub fn tick(&self, frames: &Frames, register: &Register, table: &ProcessTable, hosts: &Hosts, history: &History) {
+    pub fn tick(&self, frames: &Frames, register: &Register, stages: &Stages) {
         self.health.beat();
         self.metrics.engine_queue.depth.set(i64::try_from(frames.len()).unwrap_or(i64::MAX));
         set_each(&self.metrics.ring_bytes, frames.ring_bytes());
         set_each(&self.metrics.ring_capacity_bytes, frames.ring_capacity_bytes());
         self.metrics.set_agents(register.counts());
-        self.metrics.processes.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
-        set_total(&self.metrics.processes_evicted, table.evicted());
-        self.metrics.hostnames.set(i64::try_from(hosts.len()).unwrap_or(i64::MAX));
-        set_total(&self.metrics.hostnames_evicted, hosts.evicted());
-        set_total(&self.metrics.history_forgotten, history.forgotten());
+        self.metrics.processes.set(i64::try_from(stages.table().len()).unwrap_or(i64::MAX));
+        set_total(&self.metrics.processes_evicted, stages.table().evicted());
+        self.metrics.hostnames.set(i64::try_from(stages.hosts().len()).unwrap_or(i64::MAX));
+        set_total(&self.metrics.hostnames_evicted, stages.hosts().evicted());
+        set_total(&self.metrics.history_forgotten, stages.history().forgotten());
     }
 
     /// What correlations remember.
@@ -137,6 +137,7 @@ impl Recorder {
         self.metrics.probe_skipped.set_totals(&tally.skipped);
         set_total(self.metrics.dropped.at(Stage::Unclaimed), tally.unclaimed);
         set_total(self.metrics.dropped.at(Stage::Screen), tally.screen_dropped);
+        set_total(self.metrics.dropped.at(Stage::Recording), tally.unrecorded);
         self.metrics.probe_errors.set_totals(&tally.kernel.errors);
         self.metrics.probe_slots_stuck.set(i64::try_from(tally.kernel.slots_stuck(now_ns)).unwrap_or(i64::MAX));
     }

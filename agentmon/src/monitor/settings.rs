@@ -4,14 +4,16 @@
 
 use super::ScreenMode;
 use crate::config::{Config, Mode};
+use crate::event::WallClock;
 use crate::log::{Host, Segment, WriterConfig};
 use crate::metrics::Metrics;
 use crate::metrics::serve::Health;
+use crate::recording::{self, FORMAT, Recording};
 use crate::rules::RuleSet;
 use crate::sensor::SensorConfig;
 use crate::sensor::programs::PROBES;
 use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How to run a monitor.
@@ -24,6 +26,8 @@ pub struct Settings {
     pub mode: Mode,
     /// The log file, if one is wanted.
     pub log: Option<WriterConfig>,
+    /// Where every event is recorded, if it is to be.
+    pub record: Option<PathBuf>,
     /// Live lines on standard output, if they are wanted.
     pub screen: Option<ScreenMode>,
     /// Whether the summary of the run will be asked for.
@@ -49,4 +53,21 @@ pub fn writer_config(dir: &Path, config: &Config, rules: &RuleSet) -> anyhow::Re
     writer.max_bytes = config.log.max_bytes;
     writer.max_total_bytes = config.log.max_total_bytes;
     Ok(writer)
+}
+
+/// Begins a recording of a monitor on this host with these rules.
+///
+/// # Errors
+/// When the file exists already or cannot be created.
+pub fn start_recording(path: &Path, host: &Host, clock: WallClock, rules: &RuleSet) -> Result<Recording, recording::StartError> {
+    let header = recording::Header {
+        format: FORMAT,
+        agentmon: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_ns: clock.boot_ns,
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        host: host.hostname.clone(),
+        rules_digest: rules.digest(),
+        about: Vec::new(),
+    };
+    Recording::start(path, header)
 }

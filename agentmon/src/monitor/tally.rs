@@ -36,6 +36,8 @@ pub struct Tally {
     pub unclaimed: u64,
     /// Live lines that were dropped.
     pub screen_dropped: u64,
+    /// Lines that are missing in the recording.
+    pub unrecorded: u64,
     /// Lines that the crowded log had no room for, by kind number.
     pub left_out: Counts,
     /// The probes' counters, as last read.
@@ -53,6 +55,7 @@ struct Told {
     undecodable: Counts,
     skipped: u64,
     screen: u64,
+    unrecorded: u64,
     left_out: Counts,
 }
 
@@ -81,6 +84,11 @@ impl Tally {
     /// Live lines were dropped.
     pub fn screen(&mut self, dropped: u64) {
         self.screen_dropped += dropped;
+    }
+
+    /// So many lines are missing in the recording.
+    pub const fn unrecorded(&mut self, lines: u64) {
+        self.unrecorded = lines;
     }
 
     /// Lines were left out of the crowded log.
@@ -119,6 +127,7 @@ impl Tally {
             undecodable: self.undecodable,
             skipped: self.skipped_total(),
             screen: self.screen_dropped,
+            unrecorded: self.unrecorded,
             left_out: self.left_out,
         };
         losses
@@ -147,8 +156,9 @@ impl Tally {
             count: self.left_out.0[kind as usize] - told.left_out.0[kind as usize],
         });
         let screen = Loss { stage: "screen", kind: None, count: self.screen_dropped - told.screen };
+        let unrecorded = Loss { stage: "recording", kind: None, count: self.unrecorded - told.unrecorded };
         let unclaimed = Loss { stage: "unclaimed", kind: None, count: self.unclaimed - told.unclaimed };
-        kernel.chain(decode).chain(left_out).chain([skipped, unclaimed, screen]).filter(|loss| loss.count > 0).collect()
+        kernel.chain(decode).chain(left_out).chain([skipped, unclaimed, screen, unrecorded]).filter(|loss| loss.count > 0).collect()
     }
 }
 

@@ -232,7 +232,9 @@ impl History {
         }
         self.remembered += 1;
         while self.remembered > REMEMBERED_MAX {
-            let Some(most) = self.agents.values_mut().max_by_key(|deeds| deeds.done.len()) else { return };
+            // The number decides between equals, so that a replay forgets the same one's.
+            let most = self.agents.iter_mut().max_by_key(|(agent, deeds)| (deeds.done.len(), **agent));
+            let Some((_, most)) = most else { return };
             if !most.forget_oldest() {
                 return;
             }

@@ -149,7 +149,9 @@ impl Hosts {
             self.evicted += 1;
         }
         while self.name_bytes > NAME_BYTES_MAX {
-            let Some(known) = self.agents.values_mut().max_by_key(|known| known.name_bytes) else { return };
+            // The number decides between equals, so that a replay forgets the same one.
+            let heaviest = self.agents.iter_mut().max_by_key(|(agent, known)| (known.name_bytes, **agent));
+            let Some((_, known)) = heaviest else { return };
             self.name_bytes -= known.forget_oldest();
             self.evicted += 1;
         }

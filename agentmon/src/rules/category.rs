@@ -109,7 +109,7 @@ impl Category {
     ];
 
     /// Those that rules name as categories.
-    pub(super) const OF_OPERATIONS: &[Self] = match Self::ALL.split_last() {
+    pub const OF_OPERATIONS: &[Self] = match Self::ALL.split_last() {
         Some((Self::Auditd, others)) => others,
         _ => panic!("the auditd view stands last"),
     };

@@ -224,7 +224,7 @@ fn build(
 }
 
 /// One named detection: a mapping (all hold), a list (one holds), or a keyword.
-fn selection(node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Compiled> {
+pub(super) fn selection(node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     match &node.value {
         Value::Map(entries) if !entries.is_empty() => {
             // Every entry is compiled even after a bad one, so that all problems are told at once.
@@ -247,7 +247,7 @@ fn selection(node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> 
 }
 
 /// `Field|modifier: value` or a list of values; without a field, keywords.
-fn item(key: &Key, node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Compiled> {
+pub(super) fn item(key: &Key, node: &Node, context: Context<'_>, problems: &mut Vec<Problem>) -> Option<Compiled> {
     let mut names = key.text.split('|');
     let name = names.next().unwrap_or_default();
     let keyword = name.is_empty() && key.text.starts_with('|');

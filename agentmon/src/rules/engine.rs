@@ -122,6 +122,12 @@ impl Engine {
         counting.count(rules, operation, matches);
     }
 
+    /// Whether any rule matched the latest operation, those included that only feed a correlation.
+    #[must_use]
+    pub const fn has_matched(&self) -> bool {
+        !self.matched.is_empty()
+    }
+
     /// Forgets what was counted for an agent that has ended. Without it, quiet agents are forgotten when room is needed.
     pub fn forget(&mut self, agent: AgentId) {
         self.counting.groups.iter_mut().for_each(|groups| groups.forget(agent));

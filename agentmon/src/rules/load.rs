@@ -160,6 +160,19 @@ pub fn gather(built_in: bool, paths: &[PathBuf]) -> Gathered {
     Gathered { rules, diagnostics, unreadable }
 }
 
+/// The names and texts of the built-in rules, if wanted, and of files and directories: what [`gather`] loads.
+///
+/// # Errors
+/// When a path cannot be read.
+pub fn texts(built_in: bool, paths: &[PathBuf]) -> io::Result<Vec<(String, String)>> {
+    let pack = if built_in { super::pack::FILES } else { &[] };
+    let mut all: Vec<(String, String)> = pack.iter().map(|source| (source.name.to_owned(), source.text.to_owned())).collect();
+    for path in paths {
+        all.extend(read_path(path)?.files);
+    }
+    Ok(all)
+}
+
 fn read_path(path: &Path) -> io::Result<Files> {
     if fs::metadata(path)?.is_dir() {
         return read_dir(path);

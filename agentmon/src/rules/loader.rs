@@ -255,9 +255,8 @@ impl Loader {
             rule.reported = told.unwrap_or(true);
         }
         let matchers = self.matchers(&filtered, &filters);
-        let audited = [Outcomes::Success, Outcomes::Failure].map(|unwanted| {
-            self.compile(Category::Auditd, unwanted, &filtered, |rules| audit::View::new(&rules, &filters)).flatten()
-        });
+        let audited = [Outcomes::Success, Outcomes::Failure]
+            .map(|unwanted| self.compile(Category::Auditd, unwanted, &filtered, |rules| audit::View::new(&rules, &filters)).flatten());
         self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         let numbered: Vec<Arc<Rule>> = self.rules.into_iter().map(Arc::new).collect();
         let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();

@@ -39,6 +39,7 @@ pack! {
     "delegation-multiplexer"
     "delegation-socket"
     "delegation-tool"
+    "disk-discard"
     "disk-file-in-dev"
     "disk-format"
     "disk-overwrite-file"
@@ -78,6 +79,7 @@ pack! {
     "monitor-unknown-call"
     "monitor-unmount"
     "namespace-enter"
+    "network-interface"
     "path-cut"
     "payment-service"
     "payment-tool"
@@ -117,6 +119,7 @@ pack! {
     "system-mount"
     "system-settings-tool"
     "system-settings-write"
+    "terminal-injection"
     "trust-store-write"
     "upload-tool"
 }

@@ -7,7 +7,9 @@ use super::audit::View;
 use super::category::Category;
 use super::correlation::Correlation;
 use super::matcher::Matcher;
-use std::collections::HashMap;
+use super::profile::Policy;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Rules, compiled. Cheap to clone.
@@ -66,10 +68,45 @@ impl RuleSet {
         Self(self.0, files)
     }
 
+    /// The same rules with what a policy lets follow. Its digest says so, unless it is the default.
+    #[must_use]
+    pub fn under(mut self, policy: &Policy) -> Self {
+        if *policy == Policy::default() {
+            return self;
+        }
+        // Nobody else has it yet where rules are loaded; else the others keep theirs.
+        if let Some(compiled) = Arc::get_mut(&mut self.0) {
+            for rule in compiled.rules.iter_mut().chain(&mut compiled.numbered) {
+                let action = policy.action(rule);
+                Arc::make_mut(rule).action = action;
+            }
+            compiled.digest = digest_of(&compiled.digest, policy);
+        }
+        self
+    }
+
     /// Whether there is no rule.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.rules.is_empty()
+    }
+
+    /// What a rule is about; of a correlation what the rules are about that it counts.
+    #[must_use]
+    pub fn categories(&self, rule: &Rule) -> Vec<Category> {
+        let mut found = BTreeSet::new();
+        let mut numbers: Vec<usize> = (0..self.0.numbered.len()).filter(|number| self.0.numbered[*number].id == rule.id).collect();
+        let mut seen = vec![false; self.0.numbered.len()];
+        while let Some(number) = numbers.pop() {
+            if std::mem::replace(&mut seen[number], true) {
+                continue;
+            }
+            found.extend(self.0.numbered[number].category);
+            let counts =
+                |member: &usize| self.0.counted_by[*member].iter().any(|(index, _)| self.0.correlations[*index].rule as usize == number);
+            numbers.extend((0..self.0.counted_by.len()).filter(counts));
+        }
+        found.into_iter().collect()
     }
 
     pub(super) fn rule(&self, number: u32) -> Option<&Arc<Rule>> {
@@ -91,4 +128,11 @@ impl RuleSet {
     pub(super) fn counted_by(&self, rule: u32) -> &[(usize, usize)] {
         self.0.counted_by.get(rule as usize).map_or(&[], |indices| indices)
     }
+}
+
+fn digest_of(texts: &str, policy: &Policy) -> String {
+    let mut sha = Sha256::new();
+    sha.update(texts);
+    sha.update(format!("{policy:?}"));
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

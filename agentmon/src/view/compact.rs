@@ -189,6 +189,21 @@ impl Compact {
     }
 }
 
+/// What an operation was and who did it, escaped: a compact line without time, agent and matches.
+#[must_use]
+pub fn summary(op: &Operation<'_>) -> String {
+    let mut line = format!("{} ", verb(op.event));
+    what(&mut line, op);
+    if let Some(name) = op.event.outcome.error_name() {
+        let _ = write!(line, "  {name}");
+    }
+    if op.event.repeated > 1 {
+        let _ = write!(line, "  {} times", op.event.repeated);
+    }
+    who(&mut line, op);
+    line
+}
+
 /// `SOCK_STREAM` (`include/linux/net.h`).
 const SOCK_STREAM: u16 = 1;
 

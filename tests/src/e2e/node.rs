@@ -28,6 +28,8 @@ pub struct Setup {
     pub rules: String,
     /// Lines of `[kernel]`; the canary, whose records take part in what the ring loses, does not fly unless they say so.
     pub kernel: Option<String>,
+    /// Where every event is recorded.
+    pub record: Option<PathBuf>,
 }
 
 impl Setup {
@@ -75,6 +77,9 @@ impl Node {
         let stderr = File::create(directory.path().join("stderr")).expect("a file");
         let mut command = agentmon();
         command.env("AGENTMON_LOG", "info").args(["daemon", "--config"]).arg(&config);
+        if let Some(file) = &setup.record {
+            command.arg("--record").arg(file);
+        }
         let child = command.stdout(std::process::Stdio::null()).stderr(stderr).spawn().expect("agentmon starts");
         Self { child, directory, log_dir, port }
     }

@@ -23,6 +23,9 @@ pub const SERDE: &[Allowed] = &[
     ("agentmon/src/log", "log lines"),
     ("agentmon/src/api", "control API"),
     ("agentmon/src/config", "configuration file"),
+    ("agentmon/src/allow", "what is expected of an agent, in recordings"),
+    ("agentmon/src/event", "events in recordings"),
+    ("agentmon/src/recording", "recordings"),
     ("agentmon/src/rules", "rule files"),
 ];
 

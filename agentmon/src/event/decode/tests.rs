@@ -388,6 +388,15 @@ fn records_that_lie_about_themselves_are_refused() {
     }
 }
 
+#[test]
+fn what_is_decoded_can_be_recorded_and_read_again() {
+    for record in samples() {
+        let event = event(&record);
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap_or_else(|error| panic!("{error}: {text}")), event);
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_decode_or_are_refused(record in bytes(600)) {

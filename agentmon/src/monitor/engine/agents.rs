@@ -11,6 +11,7 @@ use crate::event::{AgentId, CgroupId};
 use crate::log::Lifecycle;
 use crate::monitor::escaped;
 use crate::monitor::message::{MonitorError, Orderer};
+use crate::recording::{Gone, Line};
 use crate::response::Command;
 use crate::response::escapee::Outsider;
 use crate::sensor::{Counted, SensorError};
@@ -23,6 +24,7 @@ impl Engine {
     pub(super) fn watch(&mut self, name: &str, session: &str, cgroups: AgentCgroups, terms: Terms) -> Result<AgentId, MonitorError> {
         let roots = cgroups.clone();
         let (id, errors) = self.register.watch(name, session, terms.allowed, cgroups, SystemTime::now());
+        self.record_agent(id);
         for error in errors {
             tracing::warn!("`agentmon kill` will not find agent {name}: {error}");
         }
@@ -59,6 +61,7 @@ impl Engine {
     pub(super) fn change(&mut self, agent: AgentId, terms: Terms) -> Result<(), MonitorError> {
         self.sensor.switch_off(agent, terms.without)?;
         self.register.set_allowed(agent, terms.allowed);
+        self.record_agent(agent);
         Ok(())
     }
 
@@ -103,9 +106,8 @@ impl Engine {
     pub(super) fn unwatch(&mut self, agent: AgentId) {
         self.stop_watching(agent);
         self.take_counted(Counted::Of(agent));
-        self.rules.forget(agent);
-        self.hosts.forget(agent);
-        self.history.forget(agent);
+        self.stages.forget(agent);
+        self.record_line(Line::Gone(Gone { id: agent }));
         self.verdicts.forget(agent);
         self.floods.end(agent);
         if let Some((_, errors)) = self.register.unwatch(agent) {

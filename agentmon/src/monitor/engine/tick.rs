@@ -8,6 +8,7 @@ use crate::clock::boot_ns;
 use crate::event::AgentId;
 use crate::log::StateView;
 use crate::process::Agent;
+use crate::recording::{Line, Lost, Time};
 use crate::sensor::Counted;
 use crate::sensor::frames::Frames;
 use std::time::{Instant, SystemTime};
@@ -22,8 +23,8 @@ impl Engine {
         self.tell_forgotten();
         self.account();
         self.see_states();
-        self.recorder.tick(frames, &self.register, &self.table, &self.hosts, &self.history);
-        self.recorder.correlations(self.rules.state());
+        self.recorder.tick(frames, &self.register, &self.stages);
+        self.recorder.correlations(self.stages.rules().state());
         if let Some(counters) = self.outputs.log_counters() {
             self.recorder.log(&counters);
         }
@@ -35,15 +36,19 @@ impl Engine {
         if !frames.is_empty() {
             return;
         }
-        let mut old = std::mem::take(&mut self.joined);
-        self.resolutions.let_go_old(boot_ns(), &mut old);
+        let mut old = std::mem::take(&mut self.complete);
+        let now_ns = boot_ns();
+        self.stages.let_go_old(now_ns, &mut old);
+        if !old.is_empty() {
+            self.record_line(Line::Time(Time { now_ns }));
+        }
         old.drain(..).for_each(|event| self.event(&event));
-        self.joined = old;
+        self.complete = old;
     }
 
     /// Living processes that the table had no room for, by agent.
     fn tell_forgotten(&mut self) {
-        for (agent, processes) in self.table.take_evicted() {
+        for (agent, processes) in self.stages.take_evicted() {
             let Some(entry) = self.register.get(agent) else { continue };
             let Agent { name, session, .. } = &entry.agent;
             tracing::warn!("agent {name}/{session} fills the process table: {processes} of its living processes are forgotten");
@@ -87,11 +92,18 @@ impl Engine {
         }
         self.tally.screen(self.outputs.take_screen_dropped());
         self.tally.left_out(&self.outputs.take_left_out());
+        if let Some(recording) = &self.recording {
+            self.tally.unrecorded(recording.lost());
+        }
         self.recorder.tally(&self.tally, boot_ns());
         self.floods.look(&self.sensor, &self.register);
         let losses = self.tally.take_losses();
         if !losses.is_empty() {
             self.outputs.gap(boot_ns(), &losses);
+            for loss in losses.iter().filter(|loss| loss.stage != "recording") {
+                let lost = Lost { stage: loss.stage.to_owned(), kind: loss.kind, count: loss.count };
+                self.record_line(Line::Lost(lost));
+            }
         }
     }
 }

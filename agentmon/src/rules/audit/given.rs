@@ -79,7 +79,9 @@ fn calls() -> impl Iterator<Item = &'static str> {
 fn not_given(field: AuditField) -> Vec<(&'static str, &'static str)> {
     let each = |why, names: &'static [&'static str]| names.iter().map(move |name| (*name, why));
     match field {
-        AuditField::Type => each("other programs write it", BY_PROGRAMS).chain(each("this monitor has nothing to make it of", OF_KERNEL)).collect(),
+        AuditField::Type => {
+            each("other programs write it", BY_PROGRAMS).chain(each("this monitor has nothing to make it of", OF_KERNEL)).collect()
+        }
         AuditField::Nametype => each("only files that are acted on have records here", &["PARENT", "UNKNOWN"]).collect(),
         AuditField::Syscall => UNTOLD.iter().flat_map(|untold| untold.calls.iter().map(|(_, name)| (*name, untold.why))).collect(),
         _ => Vec::new(),

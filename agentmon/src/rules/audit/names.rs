@@ -4,6 +4,7 @@
 //! (`super::given`).
 
 /// Fields, with why they are absent.
+#[rustfmt::skip]
 pub(super) const UNKNOWABLE: &[(&str, &[&str])] = &[
     ("auditctl's rules give keys, and there are none here", &["key"]),
     ("events do not tell it", &[
@@ -20,6 +21,7 @@ pub(super) const UNKNOWABLE: &[(&str, &[&str])] = &[
 ];
 
 /// Types of records that programs write: PAM, systemd, sudo, shadow, auditd itself.
+#[rustfmt::skip]
 pub(super) const BY_PROGRAMS: &[&str] = &[
     "USER", "USER_AUTH", "USER_ACCT", "USER_MGMT", "CRED_ACQ", "CRED_DISP", "CRED_REFR", "USER_START", "USER_END", "USER_AVC",
     "USER_CHAUTHTOK", "USER_ERR", "USYS_CONFIG", "USER_LOGIN", "USER_LOGOUT", "ADD_USER", "DEL_USER", "ADD_GROUP", "DEL_GROUP", "DAC_CHECK",
@@ -36,6 +38,7 @@ pub(super) const BY_PROGRAMS: &[&str] = &[
 ];
 
 /// Types of records that the kernel writes and this view does not have.
+#[rustfmt::skip]
 pub(super) const OF_KERNEL: &[&str] = &[
     "TTY", "LOGIN", "AVC", "AVC_PATH", "SELINUX_ERR", "CONFIG_CHANGE", "IPC", "IPC_SET_PERM", "SOCKETCALL", "MQ_OPEN", "MQ_SENDRECV", "MQ_NOTIFY",
     "MQ_GETSETATTR", "KERNEL_OTHER", "FD_PAIR", "OBJ_PID", "EOE", "BPRM_FCAPS", "CAPSET", "MMAP", "NETFILTER_PKT", "NETFILTER_CFG",

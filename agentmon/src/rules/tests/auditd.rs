@@ -2,8 +2,8 @@
 
 use super::calls::{call, renamed_to};
 use super::support::{
-    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, identity, leave, made, matches, read, resolved_unlink, rule, signal, text,
-    titles, unlink, unlink_by_uring, write,
+    Case, connect, connect_unix, create, engine, evaluate, exec, exec_as, identity, leave, made, matches, read, resolved_unlink, rule,
+    signal, text, titles, unlink, unlink_by_uring, write,
 };
 use crate::event::{Detail, flags};
 use crate::rules::{Engine, Source, load};

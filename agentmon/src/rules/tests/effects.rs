@@ -2,7 +2,8 @@
 
 use super::calls::{call, renamed_to};
 use super::support::{
-    Case, connect, connect_unix, create, dns, evaluate, exec, flow, read, unknown_call, unlink, unlink_by_uring, uring_connect, write,
+    Case, connect, connect_unix, create, dns, evaluate, exec, flow, netlink, read, unknown_call, unlink, unlink_by_uring, uring_connect,
+    write,
 };
 use crate::allow::{AllowList, Directory};
 use crate::event::Detail;
@@ -166,6 +167,10 @@ pub(super) fn examples() -> Vec<(&'static str, Case, Case)> {
         ("monitor-unmount", call("umount2", &[]).on("/sys/fs/bpf"), call("umount2", &[]).on("/mnt/usb")),
         ("monitor-unknown-call", unknown_call(999), read("/x")),
         ("resource-abuse", exec("/tmp/xmrig", "xmrig -o pool"), exec("/usr/bin/make", "make -j")),
+        ("terminal-injection", call("ioctl", &[("request", 0x5412)]).outcome(-5), call("pidfd_open", &[("target_pid", 7)])),
+        ("disk-discard", call("ioctl", &[("request", 0x1277)]).on("/dev/sda"), call("ioctl", &[("request", 0x4004_9409)]).on("/work/a")),
+        ("disk-discard", call("ioctl", &[("request", 0x2285)]).on("/dev/sda"), call("ioctl", &[("request", 0x4004_9409)]).on("/work/a")),
+        ("network-interface", call("ioctl", &[("request", 0x8914)]), netlink(12, 0xa00)),
         (
             "model-endpoint",
             listed(connect("1.2.3.4:443").looked_up("api.openai.com")),

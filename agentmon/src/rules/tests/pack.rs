@@ -188,8 +188,9 @@ fn every_rule_loads_without_a_word() {
 fn the_list_of_files_is_the_folder() {
     let mut stems: Vec<String> = std::fs::read_dir(repository().join("rules"))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .map(|name| format!("rules/{name}"))
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| format!("rules/{}", entry.file_name().into_string().unwrap()))
         .collect();
     stems.sort();
     let listed: Vec<String> = crate::rules::pack::FILES.iter().map(|source| source.name.to_owned()).collect();
