@@ -4,9 +4,11 @@
 //! Not for: what an agent has done so far (`crate::process::Memory`).
 
 mod destination;
+mod learned;
 mod serial;
 
 pub use destination::Destination;
+pub use learned::Learned;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};

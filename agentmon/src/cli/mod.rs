@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod errors;
 mod explain;
+mod learn;
 mod node;
 mod replay;
 mod rules;
@@ -70,6 +71,8 @@ enum Verb {
     /// The canary's helper.
     #[command(hide = true)]
     Canary(doctor::Helper),
+    /// Propose lists for the configuration from a recorded session.
+    Learn(learn::Learn),
     /// Judge a recording anew: the verdicts of these rules, or how they differ from those of others.
     Replay(replay::Replay),
     /// Look at the rules.
@@ -89,6 +92,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Verb::Thaw(target) => target.apply(crate::response::Command::Thaw),
         Verb::Doctor(verb) => verb.run(),
         Verb::Canary(verb) => verb.run(),
+        Verb::Learn(verb) => verb.run(),
         Verb::Replay(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
     };

@@ -37,7 +37,7 @@ mod satisfiable;
 mod sigma;
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 mod value;
 mod window;

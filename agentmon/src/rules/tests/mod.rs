@@ -15,4 +15,4 @@ mod matching;
 mod pack;
 mod reference;
 mod requests;
-pub(super) mod support;
+pub(crate) mod support;
