@@ -26,6 +26,45 @@ enum Sight {
     Full,
 }
 
+/// What auditd would write records of.
+const AUDITED: &[Kind] = &[
+    Kind::Exec,
+    Kind::Open,
+    Kind::Unlink,
+    Kind::Rename,
+    Kind::Link,
+    Kind::Symlink,
+    Kind::Mkdir,
+    Kind::Mknod,
+    Kind::Truncate,
+    Kind::Map,
+    Kind::Chmod,
+    Kind::Chown,
+    Kind::Xattr,
+    Kind::FileFlags,
+    Kind::FileTimes,
+    Kind::Mount,
+    Kind::Connect,
+    Kind::Accept,
+    Kind::Send,
+    Kind::Bind,
+    Kind::Listen,
+    Kind::Socket,
+    Kind::Netlink,
+    Kind::Identity,
+    Kind::ProcessAccess,
+    Kind::ProcessSetting,
+    Kind::ThreadName,
+    Kind::Argv,
+    Kind::Namespace,
+    Kind::Module,
+    Kind::Bpf,
+    Kind::System,
+    Kind::IoUring,
+    Kind::Resolved,
+    Kind::Signal,
+];
+
 impl Category {
     /// The kinds of events that can be of this category; io_uring besides, for its requests.
     #[must_use]
@@ -58,6 +97,7 @@ impl Category {
             Self::NetworkFlow => &[Kind::Flow],
             Self::DnsQuery => &[Kind::Dns],
             Self::CapabilityUse => &[Kind::Capability],
+            Self::Auditd => AUDITED,
         }
     }
 

@@ -70,11 +70,13 @@ pub enum Category {
     DnsQuery,
     /// A program used a capability for the first time, or was refused it.
     CapabilityUse,
+    /// Any operation, as the records that auditd would write of it. Rules name it as a service.
+    Auditd,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::ProcessCreation,
         Self::FileEvent,
         Self::FileAccess,
@@ -103,7 +105,14 @@ impl Category {
         Self::NetworkFlow,
         Self::DnsQuery,
         Self::CapabilityUse,
+        Self::Auditd,
     ];
+
+    /// Those that rules name as categories.
+    pub const OF_OPERATIONS: &[Self] = match Self::ALL.split_last() {
+        Some((Self::Auditd, others)) => others,
+        _ => panic!("the auditd view stands last"),
+    };
 
     /// Its name in a rule.
     #[must_use]
@@ -137,13 +146,14 @@ impl Category {
             Self::NetworkFlow => "network_flow",
             Self::DnsQuery => "dns_query",
             Self::CapabilityUse => "capability_use",
+            Self::Auditd => "auditd",
         }
     }
 
-    /// The category of this name.
+    /// The category of this name; the auditd view is none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|category| category.name() == name)
+        Self::OF_OPERATIONS.iter().copied().find(|category| category.name() == name)
     }
 }
 

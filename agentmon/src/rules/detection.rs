@@ -2,6 +2,7 @@
 //!
 //! Every name is checked here: fields against the category, modifiers, names in the condition. Not for: evaluating.
 
+use super::audit::{self, AuditField};
 use super::category::Category;
 use super::diagnostic::{Position, Problem};
 use super::expression::Expression;
@@ -33,6 +34,9 @@ impl Context<'_> {
     /// The fields in which keywords are looked for: all but the time, which is no word of the event.
     fn keyword_fields(&self) -> Vec<Field> {
         let Some(category) = self.category else { return vec![Field::Image] };
+        if category == Category::Auditd {
+            return vec![Field::Audit(AuditField::Line)];
+        }
         Field::ALL.iter().copied().filter(|field| field.is_in(category) && *field != Field::EventTime).collect()
     }
 }
@@ -292,6 +296,13 @@ pub(super) fn item(key: &Key, node: &Node, context: Context<'_>, problems: &mut 
         })
         .collect();
     let (tests, field) = tests.into_iter().collect::<Option<Vec<_>>>().zip(field)?;
+    if let Field::Audit(field) = field
+        && !keyword
+    {
+        for (test, value) in tests.iter().zip(values) {
+            audit::judge(name, field, test, value.at, problems);
+        }
+    }
     let together = if how.all { Expression::All(tests) } else { Expression::Any(tests) };
     Some(match (how.negated, keyword) {
         (false, _) => together,
@@ -306,6 +317,9 @@ pub(super) fn item(key: &Key, node: &Node, context: Context<'_>, problems: &mut 
 
 /// The field of this name, if events of the category carry it.
 pub(super) fn known_field(name: &str, at: Position, category: Category) -> Result<Field, Problem> {
+    if category == Category::Auditd && audit::unknowable(name).is_some() {
+        return Ok(Field::Audit(AuditField::Unknowable));
+    }
     let field = any_field(name, at, Field::ALL.iter().copied().filter(|field| field.is_in(category)))?;
     if field.is_in(category) {
         return Ok(field);

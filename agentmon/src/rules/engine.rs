@@ -104,6 +104,14 @@ impl Engine {
                 matcher.evaluate(operation, scratch, |rule| matched.push(rule));
             }
         }
+        if let Some(view) = rules.audited(success) {
+            // A rule that matches several records of an operation is told once.
+            view.evaluate(operation, scratch, |rule| {
+                if !matched.contains(&rule) {
+                    matched.push(rule);
+                }
+            });
+        }
         for number in &*matched {
             let Some(rule) = rules.rule(*number) else { continue };
             if rule.reported {

@@ -3,6 +3,7 @@
 //! One table says which names exist; a name that is not in it is an error when the rule is loaded, so that a typo
 //! cannot mean "never fires". Not for: where their values come from (`super::value`).
 
+use super::audit::AuditField;
 use super::category::Category;
 
 /// A field's name in a rule: what it is called here, unless the table has another.
@@ -20,29 +21,33 @@ macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident $(= $name:literal)? in $categories:expr;)*) => {
         /// A field of an operation, by its Sigma name or, where Sigma has none, ours.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum Field { $($(#[$doc])* $field,)* }
+                pub enum Field {
+            $($(#[$doc])* $field,)*
+            /// Of an audit record.
+            Audit(AuditField),
+        }
 
         impl Field {
-            /// Every field.
-            pub const ALL: &[Self] = &[$(Self::$field,)*];
+            const OF_OPERATIONS: &[Self] = &[$(Self::$field,)*];
 
             /// Its name in a rule.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$field => named!($field $(, $name)?),)* }
+                match self { $(Self::$field => named!($field $(, $name)?),)* Self::Audit(field) => field.name() }
             }
 
             /// The categories that carry it.
             #[must_use]
             pub const fn categories(self) -> &'static [Category] {
-                match self { $(Self::$field => $categories,)* }
+                match self { $(Self::$field => $categories,)* Self::Audit(_) => &[Category::Auditd] }
             }
         }
     };
 }
 
-const EVERY: &[Category] = &Category::ALL;
+/// What an audit record has as well.
+const ALWAYS: &[Category] = &Category::ALL;
+const EVERY: &[Category] = Category::OF_OPERATIONS;
 const EXEC: &[Category] = &[Category::ProcessCreation];
 const FILE: &[Category] = &[
     Category::FileEvent,
@@ -153,9 +158,9 @@ fields! {
     /// The parent's process id.
     ParentProcessId in EVERY;
     /// Name of the agent.
-    AgentName in EVERY;
+    AgentName in ALWAYS;
     /// Session of the agent.
-    SessionId in EVERY;
+    SessionId in ALWAYS;
     /// The system call.
     Syscall in EVERY;
     /// `success`, or the error's name; `submitted` of what was handed over to an io_uring.
@@ -165,7 +170,7 @@ fields! {
     /// Kind of the event, as in the log: `exec`, `open`, `cgroup_leave`.
     EventKind in EVERY;
     /// When it happened, in UTC: `2026-11-21T18:02:53Z`.
-    EventTime in EVERY;
+    EventTime in ALWAYS;
     /// Whether the agent executes this file for the first time.
     ImageFirstSeen in EXEC;
     /// The path given to execve: the name a program was called by, where `Image` is the file behind all symbolic links.
@@ -330,6 +335,19 @@ fields! {
 }
 
 impl Field {
+    /// Every field.
+    pub const ALL: &[Self] = &{
+        let mut all = [Self::Image; Self::OF_OPERATIONS.len() + AuditField::COUNT];
+        let mut place = 0;
+        while place < all.len() {
+            let of_operations = Self::OF_OPERATIONS.len();
+            all[place] =
+                if place < of_operations { Self::OF_OPERATIONS[place] } else { Self::Audit(AuditField::at(place - of_operations)) };
+            place += 1;
+        }
+        all
+    };
+
     /// The field of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -340,59 +358,5 @@ impl Field {
     #[must_use]
     pub fn is_in(self, category: Category) -> bool {
         self.categories().contains(&category)
-    }
-
-    /// Whether its value has to be looked up, beside the event.
-    #[must_use]
-    pub const fn is_computed(self) -> bool {
-        matches!(
-            self,
-            Self::AncestorImages
-                | Self::ImageTrusted
-                | Self::ImageAllowed
-                | Self::ImageFirstSeen
-                | Self::TargetInWorkdir
-                | Self::TargetCreatedByAgent
-                | Self::TargetAllowed
-                | Self::DestinationAllowed
-                | Self::DestinationFirstSeen
-        )
-    }
-
-    /// Whether its values are whole numbers, written with decimal digits; of a user or protocol, where it has no name.
-    #[must_use]
-    pub const fn is_number(self) -> bool {
-        matches!(
-            self,
-            Self::User
-                | Self::ParentUser
-                | Self::Uid
-                | Self::ProcessId
-                | Self::ParentProcessId
-                | Self::Argc
-                | Self::Modified
-                | Self::NewOwner
-                | Self::NewGroup
-                | Self::TargetProcessId
-                | Self::DestinationPort
-                | Self::SourcePort
-                | Self::BindPort
-                | Self::Protocol
-                | Self::NewUid
-                | Self::NewEuid
-                | Self::OldEuid
-                | Self::NewGid
-                | Self::NewEgid
-                | Self::Mode
-                | Self::SyscallNumber
-                | Self::BytesOut
-                | Self::BytesIn
-        )
-    }
-
-    /// Whether its values are addresses.
-    #[must_use]
-    pub const fn is_address(self) -> bool {
-        matches!(self, Self::DestinationIp | Self::SourceIp | Self::BindIp)
     }
 }

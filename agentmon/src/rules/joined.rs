@@ -2,6 +2,7 @@
 //!
 //! Not for: values that stand in the event as they are (`super::value`).
 
+use super::audit::{self, AuditField, Record};
 use super::field::Field;
 use super::value::image;
 use crate::event::{Detail, Dns, WallClock};
@@ -13,17 +14,23 @@ pub(super) struct Joins {
     own: bool,
     parent: bool,
     ancestors: bool,
+    line: bool,
 }
 
 impl Joins {
     /// Those that are asked for.
     pub fn asked(asks: impl Fn(Field) -> bool) -> Self {
-        Self { own: asks(Field::CommandLine), parent: asks(Field::ParentCommandLine), ancestors: asks(Field::AncestorImages) }
+        Self {
+            own: asks(Field::CommandLine) || asks(Field::Audit(AuditField::Proctitle)),
+            parent: asks(Field::ParentCommandLine),
+            ancestors: asks(Field::AncestorImages),
+            line: asks(Field::Audit(AuditField::Line)),
+        }
     }
 
     /// Whether anything is.
     pub const fn any(self) -> bool {
-        self.own || self.parent || self.ancestors
+        self.own || self.parent || self.ancestors || self.line
     }
 }
 
@@ -40,6 +47,10 @@ pub(super) struct Joined {
     pub(super) clock: WallClock,
     /// What a DNS answer says.
     pub(super) results: Vec<u8>,
+    /// What keywords are looked for in, in an audit record.
+    pub(super) line: Vec<u8>,
+    /// The audit record that is looked at; `None` where no single one is.
+    pub(super) record: Option<Record>,
 }
 
 impl Joined {
@@ -60,6 +71,7 @@ impl Joined {
         self.ancestors.clear();
         self.moved.clear();
         self.results.clear();
+        self.line.clear();
         if joins.own
             && let Some(exec) = image(operation)
         {
@@ -76,6 +88,9 @@ impl Joined {
                 self.ancestors.push(b';');
             }
         }
+        if joins.line {
+            audit::line(&mut self.line, operation, self.record);
+        }
         if let Detail::Argv(moved) = &operation.event.detail {
             join(&mut self.moved, &moved.argv.bytes);
         }
@@ -88,6 +103,7 @@ impl Joined {
     }
 }
 
-fn join(line: &mut Vec<u8>, argv: &[u8]) {
+/// Adds arguments to a line, joined by one space.
+pub(super) fn join(line: &mut Vec<u8>, argv: &[u8]) {
     line.extend(argv.strip_suffix(b"\0").unwrap_or(argv).iter().map(|byte| if *byte == 0 { b' ' } else { *byte }));
 }

@@ -2,10 +2,11 @@
 //!
 //! Pure: text in, rules out. A broken document costs itself only. Not for: reading files (`super::load`).
 
+use super::audit;
 use super::category::Category;
 use super::correlation;
 use super::detection::{self, Context};
-use super::diagnostic::{Diagnostic, Position, Problem};
+use super::diagnostic::{Diagnostic, Position, Problem, SKIPPED};
 use super::document::{self, Meta, Outcomes};
 use super::expression::Expression;
 use super::filter::{self, Filter};
@@ -17,6 +18,7 @@ use super::rule_set::{Compiled, RuleSet};
 use super::satisfiable::satisfiable;
 use super::yaml::{self, Node, Value};
 use super::{Rule, Severity};
+use aho_corasick::BuildError;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -149,6 +151,12 @@ impl Loader {
         if let (Some(category), Some(meta), Some(expression)) = (category, meta, expression)
             && is_sound(problems)
         {
+            if category == Category::Auditd && !audit::can_match(&expression) {
+                let why = audit::why_never(problems);
+                problems.clear();
+                problems.push(Problem::warning(document.at, format!("{SKIPPED}no audit record here can match: {why}")));
+                return;
+            }
             let outcomes = meta.outcomes.unwrap_or_default();
             if let Some(number) = self.add(file, meta, Some(category), document, problems) {
                 self.detections.push((number, category, outcomes, expression));
@@ -247,10 +255,12 @@ impl Loader {
             rule.reported = told.unwrap_or(true);
         }
         let matchers = self.matchers(&filtered, &filters);
+        let audited = [Outcomes::Success, Outcomes::Failure]
+            .map(|unwanted| self.compile(Category::Auditd, unwanted, &filtered, |rules| audit::View::new(&rules, &filters)).flatten());
         self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         let numbered: Vec<Arc<Rule>> = self.rules.into_iter().map(Arc::new).collect();
         let rules = numbered.iter().zip(works).filter(|(_, works)| *works).map(|(rule, _)| Arc::clone(rule)).collect();
-        let compiled = Compiled { rules, numbered, matchers, correlations, counted_by, digest };
+        let compiled = Compiled { rules, numbered, matchers, audited, correlations, counted_by, digest };
         Loaded { rules: compiled.into(), diagnostics: self.diagnostics }
     }
 
@@ -326,30 +336,39 @@ impl Loader {
 
     fn matchers(&mut self, filtered: &HashMap<u32, Vec<usize>>, filters: &[Expression<Atom>]) -> HashMap<Category, [Option<Matcher>; 2]> {
         let mut matchers = HashMap::new();
-        for category in Category::ALL {
-            let mut build = |unwanted: Outcomes| {
-                let rules = self.detections.iter().filter(|(_, of, outcomes, _)| *of == category && *outcomes != unwanted);
-                let rules: Vec<Entry<'_>> = rules
-                    .map(|(number, _, _, condition)| Entry {
-                        number: *number,
-                        condition,
-                        filters: filtered.get(number).cloned().unwrap_or_default(),
-                    })
-                    .collect();
-                let file = rules.first().and_then(|entry| self.rules.get(entry.number as usize)).map(|rule| rule.file.clone())?;
-                Matcher::new(rules, filters)
-                    .map_err(|error| {
-                        let message = format!("the rules for {} do not fit into an automaton: {error}", category.name());
-                        self.diagnostics.push(Problem::error(Position::START, message).in_file(&file));
-                    })
-                    .ok()
-            };
-            let pair = [build(Outcomes::Success), build(Outcomes::Failure)];
+        for category in Category::OF_OPERATIONS {
+            let pair = [Outcomes::Success, Outcomes::Failure]
+                .map(|unwanted| self.compile(*category, unwanted, filtered, |rules| Matcher::new(rules, filters)));
             if pair.iter().any(Option::is_some) {
-                matchers.insert(category, pair);
+                matchers.insert(*category, pair);
             }
         }
         matchers
+    }
+
+    /// Compiles the rules of a category that want other outcomes than these; `None` when there are none.
+    fn compile<M>(
+        &mut self,
+        category: Category,
+        unwanted: Outcomes,
+        filtered: &HashMap<u32, Vec<usize>>,
+        build: impl FnOnce(Vec<Entry<'_>>) -> Result<M, BuildError>,
+    ) -> Option<M> {
+        let rules = self.detections.iter().filter(|(_, of, outcomes, _)| *of == category && *outcomes != unwanted);
+        let rules: Vec<Entry<'_>> = rules
+            .map(|(number, _, _, condition)| Entry {
+                number: *number,
+                condition,
+                filters: filtered.get(number).cloned().unwrap_or_default(),
+            })
+            .collect();
+        let file = rules.first().and_then(|entry| self.rules.get(entry.number as usize)).map(|rule| rule.file.clone())?;
+        build(rules)
+            .map_err(|error| {
+                let message = format!("the rules for {} do not fit into an automaton: {error}", category.name());
+                self.diagnostics.push(Problem::error(Position::START, message).in_file(&file));
+            })
+            .ok()
     }
 }
 

@@ -24,6 +24,12 @@ fn logsource(document: &Node) -> Result<Category, Problem> {
     }
     if let Some(service) = logsource.get("service") {
         let name = service.text().unwrap_or_default();
+        if name == Category::Auditd.name() {
+            return match logsource.get("category") {
+                None => Ok(Category::Auditd),
+                Some(category) => Err(Problem::error(category.at, "records of `service: auditd` have no category: leave one out")),
+            };
+        }
         return Err(Problem::warning(service.at, format!("{SKIPPED}the rule reads the log of service `{name}`, this monitor reads none")));
     }
     let Some(category) = logsource.get("category") else {
@@ -37,8 +43,11 @@ fn logsource(document: &Node) -> Result<Category, Problem> {
         return Err(Problem::error(logsource.at, "`category` is missing in `logsource`"));
     };
     let name = category.text().unwrap_or_default();
-    let known = Category::ALL.iter().map(|category| category.name());
+    let known = Category::OF_OPERATIONS.iter().map(|category| category.name());
     Category::from_name(name).ok_or_else(|| {
+        if name == Category::Auditd.name() {
+            return Problem::error(category.at, "`auditd` is no category").hint("write `service: auditd`");
+        }
         if category::NOT_YET.contains(&name) {
             return Problem::error(category.at, format!("no event of this build has the category `{name}`"));
         }

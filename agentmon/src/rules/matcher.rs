@@ -4,6 +4,7 @@
 //! say which rules can match at all, and only those are evaluated. Nothing is allocated per event.
 //! Not for: which category an event has (`super::category`), what follows a match (`super::engine`).
 
+use super::audit::{AuditField, Record};
 use super::expression::Expression;
 use super::field::Field;
 use super::joined::{Joined, Joins};
@@ -222,6 +223,11 @@ impl Scratch {
         Self { joined: Joined::new(clock), ..Self::default() }
     }
 
+    /// Looks at this record of an operation from now on.
+    pub fn look_at(&mut self, record: Record) {
+        self.joined.record = Some(record);
+    }
+
     fn reset(&mut self, atoms: usize, always: &[u64]) {
         for bits in [&mut self.holding, &mut self.tried] {
             bits.clear();
@@ -247,7 +253,7 @@ fn handle(test: &Test) -> Option<Vec<u8>> {
 fn cost(atom: &Compiled) -> Option<u64> {
     atom.automaton?;
     let field = match atom.field {
-        Field::CommandLine | Field::ParentCommandLine => 400,
+        Field::CommandLine | Field::ParentCommandLine | Field::Audit(AuditField::Line | AuditField::Proctitle) => 400,
         Field::TargetFilename | Field::Image | Field::DestinationIp | Field::TargetSocket => 0,
         field if field.is_computed() => 1000,
         _ => 100,

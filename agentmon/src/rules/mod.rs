@@ -4,6 +4,7 @@
 //! follows a match (`crate::response`). The ways of a rule: `yaml` (positions) → `document`, `detection`, `correlation`
 //! (meaning) → `loader` (a set of rules, and what is wrong with the others) → `matcher`, `groups` (evaluation).
 
+mod audit;
 mod blinded;
 mod bound;
 mod category;
@@ -16,6 +17,7 @@ mod engine;
 mod explain;
 mod expression;
 mod field;
+mod field_values;
 mod filter;
 mod groups;
 mod joined;
@@ -41,6 +43,7 @@ mod value;
 mod window;
 mod yaml;
 
+pub use audit::AuditField;
 pub use blinded::Blinded;
 pub use category::Category;
 pub use diagnostic::{Diagnostic, Position, Severity};

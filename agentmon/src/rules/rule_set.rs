@@ -3,6 +3,7 @@
 //! Not for: making one (`super::loader`).
 
 use super::Rule;
+use super::audit::View;
 use super::category::Category;
 use super::correlation::Correlation;
 use super::matcher::Matcher;
@@ -29,6 +30,8 @@ pub(super) struct Compiled {
     pub numbered: Vec<Arc<Rule>>,
     /// By category; then of failures, of successes.
     pub matchers: HashMap<Category, [Option<Matcher>; 2]>,
+    /// Those of the auditd view, of failures and of successes.
+    pub audited: [Option<View>; 2],
     pub correlations: Vec<Correlation>,
     /// By rule: the correlations that count it, and at which position.
     pub counted_by: Vec<Vec<(usize, usize)>>,
@@ -112,6 +115,10 @@ impl RuleSet {
 
     pub(super) fn matcher(&self, category: Category, success: bool) -> Option<&Matcher> {
         self.0.matchers.get(&category)?[usize::from(success)].as_ref()
+    }
+
+    pub(super) fn audited(&self, success: bool) -> Option<&View> {
+        self.0.audited[usize::from(success)].as_ref()
     }
 
     pub(super) fn correlations(&self) -> &[Correlation] {

@@ -3,7 +3,9 @@
 //! A search that gives up soon: what it calls impossible is impossible; what it does not may still be. Not for:
 //! evaluating (`super::matcher`).
 
+use super::audit::AuditField;
 use super::expression::Expression;
+use super::field::Field;
 use super::matcher::Atom;
 use super::pattern::{Literal, Order, Place, Test};
 
@@ -76,7 +78,8 @@ impl<'a> Search<'a> {
 
 /// Whether two atoms cannot hold, or not hold, at once.
 fn excludes(a: &Atom, a_holds: bool, b: &Atom, b_holds: bool) -> bool {
-    if a.field != b.field {
+    // That stands for many fields.
+    if a.field != b.field || a.field == Field::Audit(AuditField::Unknowable) {
         return false;
     }
     match (a_holds, b_holds) {

@@ -2,6 +2,7 @@
 //!
 //! Bytes are borrowed from the event where they are bytes there. Not for: which fields there are (`super::field`).
 
+use super::audit;
 use super::field::Field;
 use super::joined::Joined;
 use super::time;
@@ -57,13 +58,13 @@ impl std::fmt::Write for Short {
     }
 }
 
-fn short(value: impl std::fmt::Display) -> Option<Value<'static>> {
+pub(super) fn short(value: impl std::fmt::Display) -> Option<Value<'static>> {
     let mut short = Short { bytes: [0; 112], len: 0 };
     write!(short, "{value}").ok()?;
     Some(Value::Short(short))
 }
 
-fn word(word: &'static str) -> Option<Value<'static>> {
+pub(super) fn word(word: &'static str) -> Option<Value<'static>> {
     Some(Value::Bytes(word.as_bytes()))
 }
 
@@ -72,7 +73,7 @@ fn truth(truth: bool) -> Option<Value<'static>> {
 }
 
 /// Bytes that are absent when empty.
-fn some(bytes: &[u8]) -> Option<Value<'_>> {
+pub(super) fn some(bytes: &[u8]) -> Option<Value<'_>> {
     (!bytes.is_empty()).then_some(Value::Bytes(bytes))
 }
 
@@ -137,6 +138,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::ImageFirstSeen => truth(operation.is_first_run()?),
         Field::DestinationAllowed => truth(operation.destination_allowed()?),
         Field::DestinationFirstSeen => truth(operation.is_first_reach()?),
+        Field::Audit(field) => audit::value(field, operation, joined),
         _ => particular(field, operation),
     }
 }

@@ -7,6 +7,7 @@
 use super::pack::repository;
 use super::support::{self, Case};
 use crate::event::WallClock;
+use crate::rules::audit::{self, AuditField};
 use crate::rules::category::Categories;
 use crate::rules::joined::{Joined, Joins};
 use crate::rules::load::read_dir;
@@ -124,6 +125,9 @@ impl Texts {
     }
 
     fn line(&self, random: &mut Random) -> String {
+        if below(random, 4) == 0 {
+            return self.arguments(random);
+        }
         let count = 1 + below(random, 4);
         let separator = ["", " "][below(random, 2)];
         let parts: Vec<String> = (0..count).map(|_| self.one(&["CommandLine", "", "CommandLine", "Image"], random)).collect();
@@ -131,11 +135,17 @@ impl Texts {
         if below(random, 6) == 0 { format!("{} {line}", self.path(&["Image"], random)) } else { line }
     }
 
+    /// Arguments as rules for audit records ask for them.
+    fn arguments(&self, random: &mut Random) -> String {
+        let one = |field| self.one(&[field], random);
+        ["a0", "a1", "a2", "a3", "a4", "a5"].map(one).join(" ").trim_end().to_owned()
+    }
+
     fn case(&self, random: &mut Random) -> Case {
-        let target = self.path(&["TargetFilename", "TargetFilename", "SourceFilename", ""], random);
+        let target = self.path(&["TargetFilename", "TargetFilename", "SourceFilename", "name", ""], random);
         let ip = ["169.254.169.254", "10.1.2.3", "[fd00:ec2::254]", "127.0.0.1", "[::1]", "1.2.3.4"][below(random, 6)];
         let port = [53, 80, 443, 1024, 1025, 8080, 22, 9100, 65535][below(random, 9)];
-        let image = self.path(&["Image"], random);
+        let image = self.path(&["Image", "Image", "Image", "exe"], random);
         let mut case = match below(random, 12) {
             0..=5 => support::exec(&image, &self.line(random)),
             6 => support::read(&target),
@@ -166,9 +176,33 @@ fn json(case: &Case, category: Category) -> serde_json::Value {
     serde_json::Value::Object(entries.collect())
 }
 
+/// An operation's audit records as the other engine takes them.
+fn records(case: &Case) -> Vec<serde_json::Value> {
+    let operation = case.operation();
+    let mut joined = Joined::new(WallClock::default());
+    let mut records = Vec::new();
+    for (record, fields) in audit::shown(&operation) {
+        joined.record = Some(record);
+        joined.fill(&operation, Joins::asked(|_| true));
+        let value = |field: AuditField| Some(String::from_utf8_lossy(audit::value(field, &operation, &joined)?.bytes()).into_owned());
+        let entries = fields.into_iter().filter_map(|field| Some((field.name().to_owned(), serde_json::Value::String(value(field)?))));
+        records.push(serde_json::Value::Object(entries.collect()));
+    }
+    records
+}
+
+/// The operation as all that its rules see of it, by category.
+fn seen(case: &Case) -> Vec<(Category, serde_json::Value)> {
+    let categories = Categories::of(&case.event).iter().map(|category| (category, json(case, category)));
+    categories.chain(records(case).into_iter().map(|record| (Category::Auditd, record))).collect()
+}
+
 /// The other engine, for one category: with the rules that this one takes.
 fn other(collection: &SigmaCollection, category: Category, taken: &BTreeSet<String>) -> rsigma_eval::Engine {
-    let of_category = |logsource: &rsigma_parser::LogSource| logsource.category.as_deref() == Some(category.name());
+    let of_category = |logsource: &rsigma_parser::LogSource| {
+        let named = if category == Category::Auditd { &logsource.service } else { &logsource.category };
+        named.as_deref() == Some(category.name())
+    };
     let is_taken = |rule: &rsigma_parser::SigmaRule| rule.id.as_ref().is_some_and(|id| taken.contains(&id.to_ascii_lowercase()));
     let rules = collection.rules.iter().filter(|rule| of_category(&rule.logsource) && is_taken(rule)).cloned().collect();
     let wanted = SigmaCollection { rules, filters: collection.filters.clone(), ..SigmaCollection::default() };
@@ -197,8 +231,7 @@ fn a_second_engine_says_the_same() {
         let case = texts.case(&mut random);
         let ours: BTreeSet<String> = support::evaluate(&mut engine, &case).into_iter().map(|found| found.rule.id.clone()).collect();
         let mut theirs = BTreeSet::new();
-        for category in Categories::of(&case.event).iter() {
-            let event = json(&case, category);
+        for (category, event) in seen(&case) {
             let found = others[&category].evaluate(&JsonEvent::borrow(&event));
             theirs.extend(found.into_iter().filter_map(|found| found.header.rule_id.clone().map(|id| id.to_ascii_lowercase())));
         }
@@ -207,8 +240,7 @@ fn a_second_engine_says_the_same() {
             if who == "we" && MISSED_THERE.contains(&title(id)) {
                 continue;
             }
-            let events = || Categories::of(&case.event).iter().map(|category| json(&case, category)).collect::<Vec<_>>();
-            differences.entry(format!("only {who} match {}", title(id))).or_insert_with(|| format!("event {number}: {:?}", events()));
+            differences.entry(format!("only {who} match {}", title(id))).or_insert_with(|| format!("event {number}: {:?}", seen(&case)));
         }
         matches += ours.len();
         matched.extend(ours);

@@ -123,7 +123,7 @@ fn seen_as(case: &Case, outcome: &str) -> Vec<Category> {
         let text = rule(category.name(), "s:\n    ProcessId|exists: true\ncondition: s") + &format!("agentmon: {{outcome: {outcome}}}\n");
         !evaluate(&mut engine(&text), case).is_empty()
     };
-    Category::ALL.into_iter().filter(sees).collect()
+    Category::OF_OPERATIONS.iter().copied().filter(sees).collect()
 }
 
 #[test]
@@ -257,7 +257,9 @@ fn bytes_that_are_not_text_match_as_bytes() {
 fn every_field_can_be_asked_for_in_every_category_that_carries_it() {
     let cases =
         [ls(), create("/x"), read("/x"), write("/x"), unlink("/x"), connect("1.2.3.4:5"), connect_unix("/s"), identity(0, 0), leave()];
-    for field in Field::ALL {
+    // Of some fields of the auditd view it is known beforehand that they have no such value: see `auditd`.
+    let can = |field: &&Field| !matches!(field, Field::Audit(field) if ["type", "nametype", "SYSCALL", "arch", "success", "key"].contains(&field.name()));
+    for field in Field::ALL.iter().filter(can) {
         for category in field.categories() {
             let mut engine = engine(&rule(category.name(), &format!("s:\n    {}|contains: '~nothing~'\ncondition: s", field.name())));
             cases.iter().for_each(|case| assert_eq!(evaluate(&mut engine, case), []));

@@ -1,5 +1,6 @@
 //! Tests of the rules as a whole: loading, matching, counting, the pack.
 
+mod auditd;
 pub(super) mod calls;
 mod computed;
 mod correlations;

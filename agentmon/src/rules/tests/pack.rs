@@ -328,7 +328,9 @@ fn switching_branches_is_a_normal_day() {
 #[test]
 fn the_page_for_rule_authors_names_every_field_and_category() {
     let page = std::fs::read_to_string(repository().join("docs/rules.md")).unwrap();
-    let fields = crate::rules::Field::ALL.iter().map(|field| field.name());
+    // The arguments of a program have one row.
+    let argument = |field: &&crate::rules::Field| matches!(field, crate::rules::Field::Audit(crate::rules::AuditField::Argument(1..)));
+    let fields = crate::rules::Field::ALL.iter().filter(|field| !argument(field)).map(|field| field.name());
     for name in fields.chain(crate::rules::Category::ALL.iter().map(|category| category.name())) {
         assert!(page.contains(&format!("| `{name}` | ")), "docs/rules.md lacks {name}");
     }

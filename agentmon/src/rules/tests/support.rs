@@ -434,11 +434,12 @@ pub fn titles(engine: &mut Engine, case: &Case) -> Vec<String> {
     evaluate(engine, case).iter().map(|found| found.rule.title.clone()).collect()
 }
 
-/// A rule with this category and detection, both as YAML.
+/// A rule with this category (of `auditd`: for this service) and detection, both as YAML.
 pub fn rule(category: &str, detection: &str) -> String {
     let detection: String = detection.lines().map(|line| format!("    {line}\n")).collect();
+    let key = if category == "auditd" { "service" } else { "category" };
     format!(
-        "title: r\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {{product: linux, category: {category}}}\ndetection:\n{detection}level: high\n"
+        "title: r\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {{product: linux, {key}: {category}}}\ndetection:\n{detection}level: high\n"
     )
 }
 
