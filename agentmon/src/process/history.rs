@@ -12,8 +12,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hasher;
 use std::net::IpAddr;
 
-/// Most things remembered, of all agents together: about 20 MiB.
+/// Most things remembered, of all agents together: at most 52 MiB, 20 as a rule.
 pub const REMEMBERED_MAX: usize = 1 << 20;
+/// Most names of an agent that may lead elsewhere. With more of them it is believed to have made nothing.
+pub const MARKS_MAX: usize = 1 << 14;
 /// Most directories above a name that are looked at: a name that lies deeper is nobody's.
 const DEPTH_MAX: usize = 64;
 /// Directories that are never an agent's work directory unless the configuration says so.
@@ -41,20 +43,45 @@ struct Deeds {
     done: HashSet<u64>,
     /// In the order in which it was done. Entries that are not in `done` any more are skipped.
     order: VecDeque<u64>,
+    /// Names that may mean something else than what was made. Never forgotten one by one: that would make the agent more trusted.
+    marks: HashSet<u64>,
+    /// It changed what all its names mean (chroot, another mount namespace), or has more marks than are kept.
+    is_doubted: bool,
+    /// Things it did were forgotten.
+    has_forgotten: bool,
 }
 
 /// What is remembered, as one number.
 #[derive(Clone, Copy)]
 enum Deed<'a> {
-    /// It made this name.
+    /// It made this file by opening it.
+    File(&'a [u8]),
+    /// It made this name otherwise: a directory, a node, a link.
     Made(&'a [u8]),
+    /// It opened this file of the system to write.
+    Wrote(&'a [u8]),
     /// It executed this file.
     Ran(&'a [u8]),
     /// It connected or sent there.
     Reached(IpAddr, u16),
-    /// It made this name lead elsewhere: by a symbolic link, a mount, or something of others that it moved here. Names below are not
-    /// those it made.
-    Led(&'a [u8]),
+}
+
+/// Why a name may mean something else.
+#[derive(Clone, Copy)]
+enum Mark {
+    /// It leads elsewhere: a symbolic link, a mount.
+    Led = 4,
+    /// A directory, or something of others, was moved here or away from here.
+    Moved = 5,
+}
+
+impl Mark {
+    fn digest(self, path: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new();
+        hasher.write_u8(self as u8);
+        hasher.write(path);
+        hasher.finish()
+    }
 }
 
 impl Deed<'_> {
@@ -77,8 +104,12 @@ impl Deed<'_> {
                     IpAddr::V6(ip) => hasher.write(&ip.octets()),
                 }
             }
-            Self::Led(path) => {
+            Self::File(path) => {
                 hasher.write_u8(3);
+                hasher.write(path);
+            }
+            Self::Wrote(path) => {
+                hasher.write_u8(6);
                 hasher.write(path);
             }
         }
@@ -114,7 +145,23 @@ impl History {
     /// Whether the agent made this name, and it still means what it made.
     #[must_use]
     pub fn made(&self, agent: AgentId, path: &[u8]) -> bool {
-        self.knows(agent, Deed::Made(path)) && !self.is_led_elsewhere(agent, path)
+        self.has_made(agent, path) && !self.is_marked(agent, path, &[Mark::Led, Mark::Moved])
+    }
+
+    /// Whether this name, or a directory above it, is a link or mount of the agent's own.
+    #[must_use]
+    pub fn leads_elsewhere(&self, agent: AgentId, path: &[u8]) -> bool {
+        self.is_marked(agent, path, &[Mark::Led])
+    }
+
+    /// Whether the agent may have put this file there, or changed it. Of an agent that did more than is remembered: yes.
+    #[must_use]
+    pub fn may_have_written(&self, agent: AgentId, path: &[u8]) -> bool {
+        let Some(deeds) = self.agents.get(&agent) else { return false };
+        deeds.has_forgotten
+            || self.has_made(agent, path)
+            || self.knows(agent, Deed::Wrote(path))
+            || self.is_marked(agent, path, &[Mark::Led, Mark::Moved])
     }
 
     /// Whether the agent executed this file.
@@ -158,54 +205,89 @@ impl History {
         }
     }
 
-    fn is_led_elsewhere(&self, agent: AgentId, path: &[u8]) -> bool {
+    fn has_made(&self, agent: AgentId, path: &[u8]) -> bool {
+        self.knows(agent, Deed::File(path)) || self.knows(agent, Deed::Made(path))
+    }
+
+    fn is_marked(&self, agent: AgentId, path: &[u8], marks: &[Mark]) -> bool {
+        let Some(deeds) = self.agents.get(&agent) else { return false };
+        if deeds.marks.is_empty() && !deeds.is_doubted {
+            return false;
+        }
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+        let is_marked = |end: usize| marks.iter().any(|mark| deeds.marks.contains(&mark.digest(&path[..end])));
         let mut depth = 0;
         for end in ends {
             depth += 1;
-            if depth > DEPTH_MAX || self.knows(agent, Deed::Led(&path[..end])) {
+            if depth > DEPTH_MAX || is_marked(end) {
                 return true;
             }
         }
-        false
+        deeds.is_doubted
+    }
+
+    fn mark(&mut self, agent: AgentId, mark: Mark, path: &[u8]) {
+        let deeds = self.agents.entry(agent).or_default();
+        if deeds.marks.len() < MARKS_MAX {
+            deeds.marks.insert(mark.digest(path));
+        } else {
+            deeds.is_doubted = true;
+        }
     }
 
     /// Names that come and go.
     fn named(&mut self, event: &Event) {
+        if matches!(event.operation, "chroot" | "pivot_root" | "setns") {
+            self.agents.entry(event.agent).or_default().is_doubted = true;
+        }
         let Some(target) = event.target().map(|path| &path.bytes[..]) else { return };
+        let (agent, source) = (event.agent, event.source().map(|path| &path.bytes[..]));
         match event.kind() {
-            Kind::Open => {
-                if matches!(&event.detail, Detail::Open(open) if open.created) {
-                    self.remember(event.agent, Deed::Made(target));
-                }
-            }
-            Kind::Mkdir | Kind::Mknod | Kind::Link => self.remember(event.agent, Deed::Made(target)),
+            Kind::Open => self.opened(event, target),
+            Kind::Mkdir | Kind::Mknod => self.remember(agent, Deed::Made(target)),
             Kind::Symlink => {
-                self.remember(event.agent, Deed::Made(target));
-                self.remember(event.agent, Deed::Led(target));
+                self.remember(agent, Deed::Made(target));
+                self.mark(agent, Mark::Led, target);
             }
-            Kind::Mount => self.remember(event.agent, Deed::Led(target)),
-            Kind::Unlink => {
-                self.undo(event.agent, Deed::Made(target));
-                self.undo(event.agent, Deed::Led(target));
-            }
-            Kind::Rename => self.renamed(event, target),
+            // Another name of a file of others is theirs.
+            Kind::Link if source.is_some_and(|source| self.made(agent, source)) => self.remember(agent, Deed::Made(target)),
+            Kind::Mount if target == b"/" => self.agents.entry(agent).or_default().is_doubted = true,
+            Kind::Mount => self.mark(agent, Mark::Led, target),
+            Kind::Unlink => self.gone(agent, target),
+            Kind::Rename => self.renamed(agent, source.unwrap_or_default(), target),
             _ => {}
         }
     }
 
-    fn renamed(&mut self, event: &Event, target: &[u8]) {
-        let Some(source) = event.source().map(|path| &path.bytes[..]) else { return };
-        let led = self.knows(event.agent, Deed::Led(source));
-        let own = self.knows(event.agent, Deed::Made(source)) && (led || !self.is_led_elsewhere(event.agent, source));
-        for gone in [Deed::Made(source), Deed::Led(source), Deed::Made(target), Deed::Led(target)] {
-            self.undo(event.agent, gone);
+    fn opened(&mut self, event: &Event, target: &[u8]) {
+        let Detail::Open(open) = &event.detail else { return };
+        if open.created {
+            self.remember(event.agent, Deed::File(target));
+        } else if open.for_writing() && is_of_system(target) {
+            self.remember(event.agent, Deed::Wrote(target));
         }
-        if own {
-            self.remember(event.agent, Deed::Made(target));
+    }
+
+    fn gone(&mut self, agent: AgentId, path: &[u8]) {
+        self.undo(agent, Deed::File(path));
+        self.undo(agent, Deed::Made(path));
+    }
+
+    /// A file keeps its maker. What lies below a directory has other names now, here and there, of which nothing is known; nor of what
+    /// was others'.
+    fn renamed(&mut self, agent: AgentId, source: &[u8], target: &[u8]) {
+        let is_own_file = self.knows(agent, Deed::File(source)) && self.made(agent, source);
+        let led = self.agents.get(&agent).is_some_and(|deeds| deeds.marks.contains(&Mark::Led.digest(source)));
+        self.gone(agent, source);
+        self.gone(agent, target);
+        if led {
+            self.mark(agent, Mark::Led, target);
         }
-        if led || !own {
-            self.remember(event.agent, Deed::Led(target));
+        if is_own_file {
+            self.remember(agent, Deed::File(target));
+        } else {
+            self.mark(agent, Mark::Moved, source);
+            self.mark(agent, Mark::Moved, target);
         }
     }
 
@@ -238,6 +320,7 @@ impl History {
             if !most.forget_oldest() {
                 return;
             }
+            most.has_forgotten = true;
             self.remembered -= 1;
             self.forgotten += 1;
         }
@@ -253,6 +336,11 @@ impl Deeds {
         }
         false
     }
+}
+
+/// Whether a path is one of the system's programs and libraries.
+pub(super) fn is_of_system(path: &[u8]) -> bool {
+    [&b"/usr/"[..], b"/bin/", b"/sbin/", b"/lib/", b"/lib64/", b"/lib32/"].iter().any(|system| path.starts_with(system))
 }
 
 /// A directory that can be somebody's work: neither the root, nor one of the system's, nor anybody's home itself.

@@ -3,6 +3,7 @@
 //! Each answer is looked up when it is asked for. Not for: what is remembered (`super::history`), nor how lists are read
 //! (`crate::allow`).
 
+use super::history::is_of_system;
 use super::{Operation, Process};
 use crate::event::{Detail, Event, Kind, Signal};
 use std::net::IpAddr;
@@ -26,7 +27,8 @@ impl Operation<'_> {
             true => began_in.is_some_and(|directory| directory.contains(path)),
             false => configured.iter().any(|directory| directory.contains(path)),
         };
-        Some(is_inside(&target.bytes) && source.is_none_or(|source| is_inside(&source.bytes)))
+        let leads_away = |path: &[u8]| self.history.is_some_and(|history| history.leads_elsewhere(self.agent.id, path));
+        Some(!leads_away(&target.bytes) && is_inside(&target.bytes) && source.is_none_or(|source| is_inside(&source.bytes)))
     }
 
     /// Whether the agent made the name that the operation acts on: of a rename the old one.
@@ -98,10 +100,10 @@ impl Operation<'_> {
             _ => self.image()?,
         };
         let path = &exec.exe.bytes[..];
-        let is_system = [&b"/usr/"[..], b"/bin/", b"/sbin/", b"/lib/", b"/lib64/"].iter().any(|system| path.starts_with(system));
+        let is_system = is_of_system(path);
         let is_local = path.starts_with(b"/usr/local/") || path.starts_with(b"/usr/src/");
         let is_sound = exec.file.nlink > 0 && exec.file.mode & 0o022 == 0;
-        Some(is_system && !is_local && is_sound && !self.history.is_some_and(|history| history.made(self.agent.id, path)))
+        Some(is_system && !is_local && is_sound && !self.history.is_some_and(|history| history.may_have_written(self.agent.id, path)))
     }
 }
 

@@ -89,11 +89,28 @@ fn a_name_that_was_led_elsewhere_is_not_what_the_agent_made() {
         assert!(!own(&unlink("/tmp/d/f"), &history), "{what}");
         assert!(own(&unlink("/tmp/g"), &history), "{what}");
     }
+    // A directory of others inside one of its own that takes the place of another of its own.
+    let mut history = History::new();
+    let steps = [call("mkdir", &[]).on("/p"), call("mkdir", &[]).on("/p/d"), create("/p/d/f"), call("mkdir", &[]).on("/q")];
+    steps.iter().for_each(|step| history.apply(&step.event));
+    for (from, to) in [("/victim", "/q/d"), ("/p", "/p2"), ("/q", "/p")] {
+        history.apply(&renamed_to(from, to).event);
+    }
+    assert!(!own(&unlink("/p/d/f"), &history));
+    // Names that begin at another root.
+    let mut history = History::new();
+    for step in [create("/data/f"), call("chroot", &[]).on("/tmp/jail")] {
+        history.apply(&step.event);
+    }
+    assert!(!own(&unlink("/data/f"), &history));
     let mut history = History::new();
     history.apply(&call("symlink", &[]).on("/tmp/l").saying("/data").event);
     history.apply(&create("/tmp/m/f").event);
     history.apply(&renamed_to("/tmp/l", "/tmp/m").event);
     assert!(!own(&unlink("/tmp/m/f"), &history), "a link stays one under another name");
+    history.apply(&call("symlink", &[]).on("/srv/job/h").saying("/home/u").event);
+    let is_in = |path: &str, history: &History| holds("file_delete", "TargetInWorkdir: true", &with_lists(unlink(path)), history);
+    assert!(is_in("/srv/job/x", &history) && !is_in("/srv/job/h/.ssh/id_rsa", &history));
 }
 
 #[test]
@@ -150,8 +167,15 @@ fn a_program_is_trusted_when_neither_the_agent_nor_others_can_have_written_it() 
     ] {
         assert!(!trusted(&case, &history), "{:?}", case.event.detail);
     }
-    history.apply(&create("/usr/bin/git").event);
-    assert!(!trusted(&with("/usr/bin/git", 0o100_755, 1), &history));
+    for changed in
+        [create("/usr/bin/git"), write("/usr/bin/ls"), renamed_to("/tmp/x", "/usr/bin/tar"), call("mount", &[]).on("/usr/bin/id")]
+    {
+        history.apply(&changed.event);
+    }
+    for image in ["/usr/bin/git", "/usr/bin/ls", "/usr/bin/tar", "/usr/bin/id"] {
+        assert!(!trusted(&with(image, 0o100_755, 1), &history), "{image}");
+    }
+    assert!(trusted(&with("/usr/bin/cat", 0o100_755, 1), &history));
 }
 
 #[test]
