@@ -81,9 +81,15 @@ fn split(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 fn host_of(host: &str) -> Option<Host> {
-    let bare = host.replace(['[', ']'], "");
+    // In brackets stands the address, not the length of its network.
+    let bare = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, length)) if length.is_empty() || length.starts_with('/') => format!("{address}{length}"),
+        Some(_) => return None,
+        None => host.to_owned(),
+    };
     if let Ok(net) = bare.parse::<IpNet>() {
-        return Some(Host::Net(net.trunc()));
+        // `10.0.0.1/8`: one address or the whole network may be meant.
+        return (net.trunc() == net).then_some(Host::Net(net));
     }
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Some(Host::Net(ip.to_canonical().into()));
@@ -125,7 +131,9 @@ mod tests {
 
     #[test]
     fn what_is_no_destination_says_how_one_is_written() {
-        for text in ["", "a:b", "a:99999", "*", "*example.com", "10.0.0.0/33", "http://a", "a b", "1.2.3", "a..b"] {
+        for text in
+            ["", "a:b", "a:99999", "*", "*example.com", "10.0.0.0/33", "http://a", "a b", "1.2.3", "a..b", "10.0.0.1/8", "1]0.0.0[.0/8"]
+        {
             let error = text.parse::<Destination>().unwrap_err().to_string();
             assert!(error.contains("is no destination: "), "{text}: {error}");
         }

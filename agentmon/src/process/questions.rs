@@ -5,7 +5,7 @@
 
 use super::history::is_of_system;
 use super::{Operation, Process};
-use crate::event::{Detail, Event, Kind, Signal};
+use crate::event::{Call, Detail, Event, Kind, Signal};
 use std::net::IpAddr;
 
 /// Most generations that are looked at.
@@ -39,6 +39,22 @@ impl Operation<'_> {
             _ => self.event.target()?,
         };
         Some(self.history?.made(self.agent.id, &path.bytes))
+    }
+
+    /// Whether the file is in the directory of `/proc` that stands for the process itself.
+    #[must_use]
+    pub fn target_is_self(&self) -> Option<bool> {
+        let path = self.event.target()?.bytes.strip_prefix(b"/proc/")?;
+        let id = path.split(|byte| *byte == b'/').next()?;
+        Some(id == self.event.process.tgid.to_string().as_bytes())
+    }
+
+    /// Whether a call's target is a process of this agent, by its id as the host counts: within a pid namespace another is meant.
+    #[must_use]
+    pub fn reaches_agent(&self, call: &Call) -> Option<bool> {
+        let id = call.arg("target_pid")? as u32;
+        let own = |process: &Process| process.key.tgid == id && process.agent == self.agent.id;
+        Some(id == 0 || id == self.event.process.tgid || self.processes?.living().any(own))
     }
 
     /// Whether the agent's lists have the file, for what is done to it here.

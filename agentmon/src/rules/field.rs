@@ -193,6 +193,8 @@ fields! {
     /// Whether it is in the work directory or the agent's list of `read` or `write` paths has it, whichever the operation is;
     /// absent without a list.
     TargetAllowed in FILE;
+    /// Whether it is in the directory of `/proc` that stands for the process itself.
+    TargetIsSelf in FILE;
     /// How far `TargetFilename` can be believed: `resolved` by the kernel, `joined` from what the program gave, `partial`: its
     /// front is missing. Absent when there is no path.
     PathTrust in FILE;
@@ -219,8 +221,8 @@ fields! {
     Signal in SIGNAL;
     /// Who says that it was sent: `SI_USER`, `SI_QUEUE`, `SI_TKILL`, `SI_KERNEL`, or a number.
     SignalCode in SIGNAL;
-    /// Whether the target is a process of an agent.
-    TargetInAgent in SIGNAL;
+    /// Whether the target is a process of an agent; of other calls than signals, whether this agent has a process of that id, as the host counts.
+    TargetInAgent in ACCESS;
     /// Whether the target is this monitor, or the guard process of `agentmon run`.
     TargetIsMonitor in SIGNAL;
     /// Name of the target's thread: its own to choose.

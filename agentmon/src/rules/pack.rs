@@ -16,6 +16,7 @@ macro_rules! pack {
 
 pack! {
     "account-database-write"
+    "agent-guardrail-replaced"
     "agent-guardrail-write"
     "arguments-cut"
     "authorized-keys-write"
@@ -60,6 +61,7 @@ pack! {
     "git-clean"
     "git-credential-helper"
     "git-directory-removed"
+    "history-alias"
     "kernel-module"
     "key-alias"
     "key-change"
@@ -87,6 +89,7 @@ pack! {
     "permission-setuid"
     "permission-system-path"
     "permission-world-writable"
+    "persistence-replaced"
     "persistence-write"
     "port-open-file-server"
     "port-open-listen"
@@ -117,6 +120,7 @@ pack! {
     "system-etc-write"
     "system-kernel-write"
     "system-mount"
+    "system-program-write"
     "system-settings-tool"
     "system-settings-write"
     "terminal-injection"

@@ -132,6 +132,7 @@ pub(super) fn value<'a>(field: Field, operation: &Operation<'a>, joined: &'a Joi
         Field::SourceFilename if event.source().is_some() => Some(Value::Bytes(&event.source()?.bytes)),
         Field::TargetInWorkdir => truth(operation.target_in_workdir()?),
         Field::TargetCreatedByAgent => truth(operation.target_made_by_agent()?),
+        Field::TargetIsSelf => truth(operation.target_is_self()?),
         Field::TargetAllowed => truth(operation.target_allowed()?),
         Field::ImageTrusted => truth(operation.image_trusted()?),
         Field::ImageAllowed => truth(operation.agent.allowed.runs(&image(operation)?.exe.bytes)?),
@@ -187,7 +188,10 @@ fn particular<'a>(field: Field, operation: &Operation<'a>) -> Option<Value<'a>> 
             Field::TargetInAgent => truth(operation.signals_agent(signal)),
             field => signalled(field, signal),
         },
-        Detail::Call(call) => called(field, call),
+        Detail::Call(call) => match field {
+            Field::TargetInAgent => truth(operation.reaches_agent(call)?),
+            field => called(field, call),
+        },
         Detail::CgroupState(state) => match field {
             Field::CgroupAction => word(state.action.name()),
             Field::TargetCgroup => some(&state.path.bytes),
