@@ -158,6 +158,9 @@ fn check(paths: &[PathBuf], each: bool) -> Result<()> {
         }
     }
     let rules = judge(gathered, OnRuleError::Refuse)?;
+    if rules.is_empty() && skipped == 0 {
+        anyhow::bail!("there are no rules (files are called *.yml or *.yaml)");
+    }
     let not_for_us = if skipped == 0 { String::new() } else { format!(", {skipped} are not for this monitor") };
     say::out(format_args!("{} rules are right{not_for_us}; digest {}", rules.len(), rules.digest()));
     Ok(())

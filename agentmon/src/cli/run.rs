@@ -14,6 +14,7 @@ use crate::event::{AgentId, Kinds};
 use crate::metrics::Metrics;
 use crate::metrics::serve::{self, Health};
 use crate::monitor::{Finished, Monitor, MonitorError, ScreenMode, Settings, writer_config};
+use crate::process::work_directory;
 use crate::rules::{Policy, Profile, RuleSet};
 use crate::sensor::{SensorConfig, check_capabilities};
 use crate::view::say;
@@ -135,6 +136,7 @@ impl Run {
             (None, Some((command, args))) => (command.clone(), args.to_vec()),
             (None, None) => anyhow::bail!("no COMMAND"),
         };
+        self.tell_of_no_workdir();
         launch::ignore_job_control();
         let mount = Mount::find()?;
         let name = if self.demo { "demo-agent" } else { &self.name };
@@ -186,6 +188,17 @@ impl Run {
             Ended::Signal(signal) => 128_u8.saturating_add(signal.unsigned_abs() as u8),
             Ended::MonitorDied => anyhow::bail!("the monitor failed; the agent was killed"),
         })
+    }
+
+    /// Rules that ask what lies outside the work directory are silent where there is none.
+    fn tell_of_no_workdir(&self) {
+        let Ok(here) = std::env::current_dir() else { return };
+        if self.workdir.is_empty() && !self.demo && work_directory(here.as_os_str().as_bytes()).is_none() {
+            let here = crate::view::escape::escaped(here.as_os_str().as_bytes());
+            say::err(format_args!(
+                "note: {here} is no work directory: rules that count what is removed outside of one are silent (--workdir DIR)"
+            ));
+        }
     }
 
     fn terms(&self) -> Terms {

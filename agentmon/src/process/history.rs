@@ -344,7 +344,8 @@ pub(super) fn is_of_system(path: &[u8]) -> bool {
 }
 
 /// A directory that can be somebody's work: neither the root, nor one of the system's, nor anybody's home itself.
-fn work_directory(path: &[u8]) -> Option<Directory> {
+#[must_use]
+pub fn work_directory(path: &[u8]) -> Option<Directory> {
     let mut parts = path.strip_prefix(b"/")?.split(|byte| *byte == b'/');
     let (first, rest) = (parts.next()?, parts.count());
     let is_top = rest == 0 && (NOT_WORK.contains(&first) || first == b"var");

@@ -12,7 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use history::History;
+pub use history::{History, work_directory};
 pub use hosts::{ADDRESSES_MAX, Hosts};
 pub use resolutions::Resolutions;
 pub use table::ProcessTable;
