@@ -154,9 +154,9 @@ mod tests {
     #[test]
     fn serde_in_inner_types_is_found() {
         let text = "#[derive(Debug,\n    serde::Serialize)]\nstruct A;\n";
-        assert_eq!(serde_at_the_edge(&Tree::with("agentmon/src/event.rs", text)).len(), 1);
+        assert_eq!(serde_at_the_edge(&Tree::with("agentmon/src/response.rs", text)).len(), 1);
         assert!(serde_at_the_edge(&Tree::with("agentmon/src/log/line.rs", text)).is_empty());
         let text = "#[derive(Debug)]\nstruct Serialize;\n";
-        assert!(serde_at_the_edge(&Tree::with("agentmon/src/event.rs", text)).is_empty());
+        assert!(serde_at_the_edge(&Tree::with("agentmon/src/response.rs", text)).is_empty());
     }
 }
