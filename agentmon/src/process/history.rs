@@ -145,7 +145,7 @@ impl History {
     /// Whether the agent made this name, and it still means what it made.
     #[must_use]
     pub fn made(&self, agent: AgentId, path: &[u8]) -> bool {
-        self.has_made(agent, path) && !self.is_marked(agent, path, &[Mark::Led, Mark::Moved])
+        self.has_made(agent, path) && !self.is_doubted(agent) && !self.is_marked(agent, path, &[Mark::Led, Mark::Moved])
     }
 
     /// Whether this name, or a directory above it, is a link or mount of the agent's own.
@@ -159,6 +159,7 @@ impl History {
     pub fn may_have_written(&self, agent: AgentId, path: &[u8]) -> bool {
         let Some(deeds) = self.agents.get(&agent) else { return false };
         deeds.has_forgotten
+            || deeds.is_doubted
             || self.has_made(agent, path)
             || self.knows(agent, Deed::Wrote(path))
             || self.is_marked(agent, path, &[Mark::Led, Mark::Moved])
@@ -211,7 +212,7 @@ impl History {
 
     fn is_marked(&self, agent: AgentId, path: &[u8], marks: &[Mark]) -> bool {
         let Some(deeds) = self.agents.get(&agent) else { return false };
-        if deeds.marks.is_empty() && !deeds.is_doubted {
+        if deeds.marks.is_empty() {
             return false;
         }
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
@@ -223,7 +224,11 @@ impl History {
                 return true;
             }
         }
-        deeds.is_doubted
+        false
+    }
+
+    fn is_doubted(&self, agent: AgentId) -> bool {
+        self.agents.get(&agent).is_some_and(|deeds| deeds.is_doubted)
     }
 
     fn mark(&mut self, agent: AgentId, mark: Mark, path: &[u8]) {

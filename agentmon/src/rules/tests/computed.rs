@@ -103,6 +103,8 @@ fn a_name_that_was_led_elsewhere_is_not_what_the_agent_made() {
         history.apply(&step.event);
     }
     assert!(!own(&unlink("/data/f"), &history));
+    let in_work = holds("file_delete", "TargetInWorkdir: true", &with_lists(unlink("/srv/job/x")), &history);
+    assert!(in_work, "where it works is not doubted");
     let mut history = History::new();
     history.apply(&call("symlink", &[]).on("/tmp/l").saying("/data").event);
     history.apply(&create("/tmp/m/f").event);
