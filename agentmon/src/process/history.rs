@@ -148,10 +148,11 @@ impl History {
         self.has_made(agent, path) && !self.is_doubted(agent) && !self.is_marked(agent, path, &[Mark::Led, Mark::Moved])
     }
 
-    /// Whether this name, or a directory above it, is a link or mount of the agent's own.
+    /// Whether a directory above this name is a link or mount of the agent's own. A link itself is where it stands.
     #[must_use]
     pub fn leads_elsewhere(&self, agent: AgentId, path: &[u8]) -> bool {
-        self.is_marked(agent, path, &[Mark::Led])
+        let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+        above > 0 && self.is_marked(agent, &path[..above], &[Mark::Led])
     }
 
     /// Whether the agent may have put this file there, or changed it. Of an agent that did more than is remembered: yes.

@@ -113,6 +113,7 @@ fn a_name_that_was_led_elsewhere_is_not_what_the_agent_made() {
     history.apply(&call("symlink", &[]).on("/srv/job/h").saying("/home/u").event);
     let is_in = |path: &str, history: &History| holds("file_delete", "TargetInWorkdir: true", &with_lists(unlink(path)), history);
     assert!(is_in("/srv/job/x", &history) && !is_in("/srv/job/h/.ssh/id_rsa", &history));
+    assert!(is_in("/srv/job/h", &history), "the link itself");
 }
 
 #[test]
