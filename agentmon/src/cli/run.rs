@@ -83,7 +83,7 @@ pub struct Run {
     /// Without this kind of events (open, unlink, …); may be given several times.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     without: Vec<Kinds>,
-    /// Where the agent works, besides which rules are stricter [default: where COMMAND begins, unless that is a home or of the system].
+    /// Where the agent works; outside of it rules are stricter [default: where COMMAND begins, unless that is a home or of the system].
     #[arg(long, value_name = "DIR", value_parser = directory)]
     workdir: Vec<Directory>,
     /// Where the agent may connect to: api.example.com, *.example.com:443, 10.0.0.0/8; may be given several times.

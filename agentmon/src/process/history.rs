@@ -363,30 +363,12 @@ pub fn work_directory(path: &[u8]) -> Option<Directory> {
 #[cfg(test)]
 mod tests {
     use super::{History, REMEMBERED_MAX, work_directory};
-    use crate::event::{AgentId, CgroupId, Detail, Event, Exec, Open, Outcome, Path, PathTrust, ProcessKey, Unlink};
+    use crate::event::{AgentId, Detail, Event, Exec, Open, Outcome, Path, PathTrust, ProcessKey, Unlink};
     use bytes::Bytes;
 
     fn event(agent: u32, detail: Detail) -> Event {
-        Event {
-            timestamp_ns: 1,
-            process: ProcessKey { tgid: 4, start_ns: 5 },
-            tid: 4,
-            ppid: 1,
-            agent: AgentId(agent),
-            cgroup: CgroupId(7),
-            uid: 0,
-            euid: 0,
-            comm: [0; 16],
-            outcome: Outcome(0),
-            flags: 0,
-            operation: "test",
-            slot: 0,
-            repeated: 1,
-            resolved_ns: 0,
-            seq: 1,
-            lost_before: 0,
-            detail,
-        }
+        let process = ProcessKey { tgid: 4, start_ns: 5 };
+        Event { agent: AgentId(agent), ..crate::process::tests::event(process, detail) }
     }
 
     fn path(path: &str) -> Path {

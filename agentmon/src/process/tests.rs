@@ -15,7 +15,7 @@ fn key(tgid: u32) -> ProcessKey {
     ProcessKey { tgid, start_ns: u64::from(tgid) * 10 }
 }
 
-fn event(process: ProcessKey, detail: Detail) -> Event {
+pub(super) fn event(process: ProcessKey, detail: Detail) -> Event {
     Event {
         timestamp_ns: 1,
         process,
