@@ -28,6 +28,20 @@ fn session(script: &Path, workdir: &Path) -> Option<Vec<Value>> {
     Some(lines.map(|line| serde_json::from_slice(line).expect("a JSON line")).collect())
 }
 
+/// Lines at level high or above.
+fn high(lines: &[Value]) -> Vec<&Value> {
+    lines.iter().filter(|line| line["severity_id"].as_u64() >= Some(4)).collect()
+}
+
+#[test]
+fn work_that_is_not_ordinary_raises_something_in_the_same_session() {
+    let workdir = tempfile::tempdir().expect("a directory");
+    let script = workdir.path().join("odd.sh");
+    std::fs::write(&script, "cat /etc/shadow >/dev/null\n").expect("a script");
+    let lines = session(&script, workdir.path()).expect("cat is there");
+    assert!(!high(&lines).is_empty(), "{lines:?}");
+}
+
 #[test]
 fn ordinary_work_raises_nothing_at_level_high() {
     let mut tried = Vec::new();
@@ -41,8 +55,8 @@ fn ordinary_work_raises_nothing_at_level_high() {
             continue;
         };
         assert!(lines.len() > 100, "{name}: only {} lines", lines.len());
-        let high = lines.iter().filter(|line| line["severity_id"].as_u64() >= Some(4));
-        let told: Vec<String> = high.map(|line| format!("{} {} {}", line["policy"]["name"], line["finding_info"]["title"], line)).collect();
+        let told: Vec<String> =
+            high(&lines).into_iter().map(|line| format!("{} {} {}", line["policy"]["name"], line["finding_info"]["title"], line)).collect();
         assert!(told.is_empty(), "{name}: {}", told.join("\n"));
         tried.push(name);
     }
